@@ -1,0 +1,7 @@
+module github.com/ascompleted/await
+
+go 1.25.0
+
+require golang.org/x/sync v0.22.0
+
+require github.com/stretchr/testify v1.12.1 // indirect

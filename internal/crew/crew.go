@@ -1,0 +1,239 @@
+// Package crew is the engine of await. Tasks flow from a source, through a
+// crew of goroutines, into a sink, and the loop reads the sink:
+//
+//	source --claim--> workers --put--> sink --> loop
+//
+// A source hands out the tasks and a sink keeps the results; both are a few
+// lines. The crew between them, which starts goroutines, cancels and notices
+// the end, exists once.
+//
+// Three rules hold everywhere in this package. A mutex is held only over code
+// that cannot block, because a goroutine blocked on a mutex stops the clock of
+// a testing/synctest bubble. Putting a result never blocks, so a crew always
+// comes to its end, whoever has stopped reading. And what only some calls need
+// (panics, Goexit, labels, traces, Detach) is in functions of its own: a new
+// goroutine has a stack of 2 KB, and outgrowing it costs more than all the
+// rest of a small task.
+package crew
+
+import (
+	"context"
+	"math"
+	"runtime/pprof"
+	"runtime/trace"
+	"sync"
+	"sync/atomic"
+)
+
+// A Task is work for one goroutine.
+type Task[T any] = func(ctx context.Context) (T, error)
+
+// A Source hands out tasks, each with its number in the order of the claims,
+// from 0, and its key. Workers call it from several goroutines at once.
+type Source[K, T any] interface {
+	// Claim claims the next task; ok is false if there is none.
+	Claim() (n int, key K, task Task[T], ok bool)
+	// More reports whether Claim would find a task at this moment.
+	More() bool
+}
+
+// A Sink keeps results.
+type Sink[K, T any] interface {
+	// Put keeps what task n returned. Workers call it from several
+	// goroutines at once. It must not block.
+	Put(n int, key K, value T, err error)
+	// Close follows the last Put: no worker is left.
+	Close()
+	// Wait returns after Close.
+	Wait()
+}
+
+// Unlimited is the Limit and the Buffer of a call that sets none.
+const Unlimited = math.MaxInt
+
+// Config is what the options of a call come to.
+type Config struct {
+	Limit   int    // tasks that run at once
+	Buffer  int    // finished results that wait for the loop
+	Name    string // of the call in traces; if not empty, in profiles too
+	Detach  bool   // the end cancels running tasks but does not wait for them
+	Recover bool   // a task's panic is its error
+	Errors  *Errors
+}
+
+// Errors has the error values that reach tasks and loop. They belong to the
+// package that the user imports.
+type Errors struct {
+	Goexit  error                               // of a task that called runtime.Goexit
+	Stopped error                               // the cause, when the loop has ended
+	Panic   func(value any, stack []byte) error // of a task that panicked
+}
+
+// Crew is the goroutines that run the tasks of one call.
+//
+// The order of the fields keeps those that every task reads away from those
+// that change while tasks run, so that workers on different cores do not take
+// each other's cache lines.
+type Crew[K, T any] struct {
+	ctx    context.Context // of every task; a child of the caller's
+	source Source[K, T]
+	sink   Sink[K, T]
+	config *Config
+	loose  *loose[K, T] // with Detach, what the loop may leave behind; else nil
+
+	// room has a token for every task that was claimed and whose result the
+	// loop has not taken: a worker adds it before it claims, the loop takes
+	// it out with the result. It is nil if no bound can be reached.
+	room chan struct{}
+
+	panics atomic.Pointer[fault] // the latest panic; workers add, the loop reads
+
+	cancel context.CancelCauseFunc
+	body   func()                 // serve, as a value made once, so that a launch allocates nothing
+	mu     sync.Mutex             // of whoever makes traced
+	traced atomic.Pointer[traced] // nil until a task is traced; then for all
+
+	// live counts the workers launched and not yet gone. Each takes itself
+	// off; the one that reaches 0 closes the sink.
+	live atomic.Int64
+}
+
+// Init readies a crew that has not been used.
+func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], sink Sink[K, T]) {
+	c.source, c.sink, c.config = source, sink, config
+	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	if config.Name != "" {
+		c.ctx = pprof.WithLabels(c.ctx, pprof.Labels("await", config.Name))
+	}
+	c.body = func() { c.serve(true) }
+}
+
+// Start launches the first worker, which launches the second, and so on. If
+// there is nothing to do, or the context has ended, it closes the sink.
+func (c *Crew[K, T]) Start() {
+	if c.ctx.Err() != nil || !c.source.More() {
+		c.sink.Close()
+		return
+	}
+	c.live.Store(1)
+	c.launch(c.body)
+}
+
+// launch is the one place that starts goroutines.
+func (c *Crew[K, T]) launch(body func()) { go body() }
+
+// Cancel ends the tasks' context and so lets no further task start.
+func (c *Crew[K, T]) Cancel(cause error) { c.cancel(cause) }
+
+// Cause tells why the tasks' context has ended; nil if it has not.
+func (c *Crew[K, T]) Cause() error { return context.Cause(c.ctx) }
+
+// Stop ends the run: it cancels what still runs and waits for it (with Detach
+// it does not wait). If a task has panicked, Stop panics. The loop defers it,
+// so that it also runs when the body panics or calls runtime.Goexit.
+func (c *Crew[K, T]) Stop() {
+	c.cancel(c.config.Errors.Stopped)
+	c.sink.Wait()
+	c.endTrace()
+	if last := c.panics.Load(); last != nil {
+		c.raise(last)
+	}
+}
+
+// Panicked reports whether a task has panicked, without Recover.
+func (c *Crew[K, T]) Panicked() bool { return c.panics.Load() != nil }
+
+// Took makes room for another task: the loop has taken a result.
+func (c *Crew[K, T]) Took() {
+	if c.room != nil {
+		<-c.room
+	}
+}
+
+// hand is what a worker has in hand.
+type hand[K any] struct {
+	n      int // the task's number
+	key    K
+	busy   bool   // the task has begun and has not returned
+	newest bool   // nobody has been launched after this worker
+	fault  *fault // the panic that ended the task; nil after runtime.Goexit
+}
+
+// serve is what a goroutine of the crew runs: task after task, until none is
+// left or the context has ended.
+func (c *Crew[K, T]) serve(newest bool) {
+	h := hand[K]{newest: newest}
+	defer c.leave(&h)
+	if c.config.Name != "" {
+		pprof.SetGoroutineLabels(c.ctx)
+	}
+	for {
+		c.shift(&h)
+		if !h.busy {
+			return
+		}
+		c.panicked(&h) // runtime.Goexit does not come back here
+	}
+}
+
+// shift runs tasks until there is none to claim, or one panics or calls
+// runtime.Goexit. One deferred call guards them all.
+func (c *Crew[K, T]) shift(h *hand[K]) {
+	defer func() {
+		if h.busy {
+			h.fault = caught(recover())
+		}
+	}()
+	for c.ctx.Err() == nil && (c.room == nil || c.enter()) {
+		n, key, task, ok := c.source.Claim()
+		if !ok {
+			return
+		}
+		if h.newest {
+			h.newest = false
+			c.chain()
+		}
+		h.n, h.key, h.busy = n, key, true
+		var value T
+		var err error
+		if trace.IsEnabled() {
+			value, err = c.trace(n, task)
+		} else {
+			value, err = task(c.ctx)
+		}
+		h.busy = false
+		c.sink.Put(n, key, value, err)
+	}
+}
+
+// chain launches one more worker, if there is more to do. Only the newest
+// worker calls it, once, just before its first task: so a blocked task never
+// keeps the next one from starting, short tasks share a few goroutines, and
+// live needs no compare-and-swap to stay within the limit.
+func (c *Crew[K, T]) chain() {
+	if c.live.Load() < int64(c.config.Limit) && c.source.More() {
+		c.live.Add(1)
+		c.launch(c.body)
+	}
+}
+
+// enter waits until one more result may wait for the loop; it reports false
+// if the context ends first.
+func (c *Crew[K, T]) enter() bool {
+	select {
+	case c.room <- struct{}{}:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+// leave is the end of a worker, by return or by runtime.Goexit.
+func (c *Crew[K, T]) leave(h *hand[K]) {
+	if h.busy && c.exited(h) {
+		return // another worker has taken this one's place
+	}
+	if c.live.Add(-1) == 0 {
+		c.sink.Close()
+	}
+}

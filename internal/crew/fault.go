@@ -1,0 +1,88 @@
+package crew
+
+import (
+	"bytes"
+	"fmt"
+	"runtime/debug"
+	"slices"
+)
+
+// fault is a task's panic. Faults form a list, the latest first.
+type fault struct {
+	value any
+	stack []byte
+	err   error // the public form, and the cause that the siblings see
+	older *fault
+}
+
+// caught takes what a deferred function has recovered from a task that did not
+// return. It is nil after runtime.Goexit, and after panic(nil) in a program
+// that asks for GODEBUG=panicnil=1.
+func caught(value any) *fault {
+	if value == nil {
+		return nil
+	}
+	return &fault{value: value, stack: debug.Stack()}
+}
+
+// panicked deals with the panic of the task in hand; the worker lives on.
+func (c *Crew[K, T]) panicked(h *hand[K]) {
+	f := h.fault
+	if f == nil {
+		f = &fault{stack: debug.Stack()} // panic(nil) with GODEBUG=panicnil=1
+	}
+	h.busy, h.fault = false, nil
+	f.err = c.config.Errors.Panic(f.value, f.stack)
+	if c.config.Recover {
+		var zero T
+		c.sink.Put(h.n, h.key, zero, f.err)
+		return
+	}
+	if c.loose == nil {
+		c.add(f)
+	} else if !c.loose.report(func() { c.add(f) }) {
+		panic(f.err) // the loop has left: crash, as any goroutine would
+	}
+	c.cancel(f.err)
+}
+
+// add puts f at the head of the panics.
+func (c *Crew[K, T]) add(f *fault) {
+	for {
+		f.older = c.panics.Load()
+		if c.panics.CompareAndSwap(f.older, f) {
+			return
+		}
+	}
+}
+
+// raise panics with the first of the panics. Those that other tasks added
+// while they were waited for are told of after its stack.
+func (c *Crew[K, T]) raise(last *fault) {
+	var all []*fault
+	for f := last; f != nil; f = f.older {
+		all = append(all, f)
+	}
+	slices.Reverse(all)
+	first := all[0]
+	if len(all) == 1 {
+		panic(first.err)
+	}
+	stack := bytes.NewBuffer(slices.Clone(first.stack))
+	for _, f := range all[1:] {
+		fmt.Fprintf(stack, "\nanother task panicked: %v\n\n%s", f.value, f.stack)
+	}
+	panic(c.config.Errors.Panic(first.value, stack.Bytes()))
+}
+
+// exited deals with a task that called runtime.Goexit, which ends its
+// goroutine. It reports whether another goroutine goes on in its place.
+func (c *Crew[K, T]) exited(h *hand[K]) bool {
+	var zero T
+	c.sink.Put(h.n, h.key, zero, c.config.Errors.Goexit)
+	if c.ctx.Err() != nil || !c.source.More() {
+		return false
+	}
+	c.launch(func() { c.serve(false) })
+	return true
+}
