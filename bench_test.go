@@ -12,42 +12,52 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-type res struct {
-	i   int
-	v   int
-	err error
+// The benchmarks set await beside what a Go programmer would write by hand.
+// To compare:
+//
+//	go test -run '^$' -bench . -count 10 . | tee new.txt
+//	go run golang.org/x/perf/cmd/benchstat@latest -col /lib new.txt
+
+// numbered is a result with its index, as the hand-written versions send it.
+type numbered struct {
+	index int
+	value int
+	err   error
 }
 
+// idiom is a goroutine and a closure per task, all launched before the first
+// result is received.
 func idiom(ctx context.Context, tasks []await.Task[int]) (sum int) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	results := make(chan res, len(tasks))
+	results := make(chan numbered, len(tasks))
 	for i, task := range tasks {
 		go func() {
-			v, err := task(ctx)
-			results <- res{i, v, err}
+			value, err := task(ctx)
+			results <- numbered{i, value, err}
 		}()
 	}
 	for range tasks {
-		r := <-results
-		sum += r.v
+		if r := <-results; r.err == nil {
+			sum += r.value
+		}
 	}
 	return sum
 }
 
-func idiomPool(ctx context.Context, tasks []await.Task[int], limit int) (sum int) {
+// pool is the idiom with a limit: workers that range over a channel of jobs.
+func pool(ctx context.Context, tasks []await.Task[int], limit int) (sum int) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	jobs := make(chan int)
-	results := make(chan res, len(tasks))
-	var wg sync.WaitGroup
+	results := make(chan numbered, len(tasks))
 	for range limit {
-		wg.Go(func() {
+		go func() {
 			for i := range jobs {
-				v, err := tasks[i](ctx)
-				results <- res{i, v, err}
+				value, err := tasks[i](ctx)
+				results <- numbered{i, value, err}
 			}
-		})
+		}()
 	}
 	go func() {
 		defer close(jobs)
@@ -60,127 +70,162 @@ func idiomPool(ctx context.Context, tasks []await.Task[int], limit int) (sum int
 		}
 	}()
 	for range tasks {
-		r := <-results
-		sum += r.v
+		if r := <-results; r.err == nil {
+			sum += r.value
+		}
 	}
-	wg.Wait()
 	return sum
 }
 
-func eg(ctx context.Context, tasks []await.Task[int], limit int) ([]int, error) {
-	g, ctx := errgroup.WithContext(ctx)
-	if limit > 0 {
-		g.SetLimit(limit)
+func completed(ctx context.Context, tasks []await.Task[int], opts ...await.Option) (sum int) {
+	for _, r := range await.AsCompleted(ctx, tasks, opts...) {
+		if r.Err == nil {
+			sum += r.Value
+		}
 	}
-	out := make([]int, len(tasks))
+	return sum
+}
+
+// group is what the documentation of errgroup shows for results in input
+// order. A limit of -1 is none.
+func group(ctx context.Context, tasks []await.Task[int], limit int) ([]int, error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(limit)
+	values := make([]int, len(tasks))
 	for i, task := range tasks {
 		g.Go(func() error {
-			v, err := task(ctx)
+			value, err := task(ctx)
 			if err == nil {
-				out[i] = v
+				values[i] = value
 			}
 			return err
 		})
 	}
-	return out, g.Wait()
-}
-
-func empties(n int) []await.Task[int] {
-	tasks := make([]await.Task[int], n)
-	for i := range tasks {
-		tasks[i] = func(context.Context) (int, error) { return i, nil }
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
-	return tasks
+	return values, nil
 }
 
-func spin(d time.Duration) {
-	for start := time.Now(); time.Since(start) < d; {
+// split is the perfect division of the tasks over the cores, if every task
+// takes the same time.
+func split(ctx context.Context, tasks []await.Task[int]) []int {
+	values := make([]int, len(tasks))
+	cores := runtime.GOMAXPROCS(0)
+	var wg sync.WaitGroup
+	for core := range cores {
+		wg.Go(func() {
+			for i := core * len(tasks) / cores; i < (core+1)*len(tasks)/cores; i++ {
+				values[i], _ = tasks[i](ctx)
+			}
+		})
 	}
+	wg.Wait()
+	return values
 }
 
-func Benchmark(b *testing.B) {
+var sizes = []int{1, 2, 10, 100, 1000, 100_000}
+
+// empty makes n tasks that do nothing.
+func empty(n int) []await.Task[int] {
+	return await.Tasks(make([]int, n), func(context.Context, int) (int, error) { return 1, nil })
+}
+
+func BenchmarkAsCompleted(b *testing.B) {
 	ctx := context.Background()
-	for _, n := range []int{1, 2, 10, 100, 1000, 100000} {
-		tasks := empties(n)
-		b.Run(fmt.Sprintf("n=%d/lib=idiom", n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				idiom(ctx, tasks)
-			}
-		})
-		b.Run(fmt.Sprintf("n=%d/lib=await", n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				ours(ctx, tasks)
-			}
-		})
-		b.Run(fmt.Sprintf("n=%d/lib=errgroup", n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				eg(ctx, tasks, 0)
-			}
-		})
-		b.Run(fmt.Sprintf("n=%d/lib=gather", n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				await.Gather(ctx, tasks)
-			}
-		})
-		b.Run(fmt.Sprintf("limit=8/n=%d/lib=pool", n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				idiomPool(ctx, tasks, 8)
-			}
-		})
-		b.Run(fmt.Sprintf("limit=8/n=%d/lib=await", n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				ours8(ctx, tasks)
-			}
-		})
+	for _, n := range sizes {
+		tasks := empty(n)
+		bench(b, fmt.Sprintf("n=%d/lib=idiom", n), func() { idiom(ctx, tasks) })
+		bench(b, fmt.Sprintf("n=%d/lib=await", n), func() { completed(ctx, tasks) })
 	}
-	work := make([]await.Task[int], 10000)
-	for i := range work {
-		work[i] = func(context.Context) (int, error) { spin(time.Microsecond); return i, nil }
+}
+
+func BenchmarkAsCompletedLimit8(b *testing.B) {
+	ctx := context.Background()
+	for _, n := range sizes {
+		tasks := empty(n)
+		bench(b, fmt.Sprintf("n=%d/lib=pool", n), func() { pool(ctx, tasks, 8) })
+		bench(b, fmt.Sprintf("n=%d/lib=await", n), func() { completed(ctx, tasks, await.Limit(8)) })
 	}
-	b.Run("spin/lib=split", func(b *testing.B) {
-		for b.Loop() {
-			var wg sync.WaitGroup
-			p := runtime.GOMAXPROCS(0)
-			out := make([]int, len(work))
-			for k := range p {
-				wg.Go(func() {
-					for i := k * len(work) / p; i < (k+1)*len(work)/p; i++ {
-						out[i], _ = work[i](ctx)
-					}
-				})
-			}
-			wg.Wait()
-		}
+}
+
+func BenchmarkGather(b *testing.B) {
+	ctx := context.Background()
+	for _, n := range sizes {
+		tasks := empty(n)
+		bench(b, fmt.Sprintf("n=%d/lib=errgroup", n), func() { group(ctx, tasks, -1) })
+		bench(b, fmt.Sprintf("n=%d/lib=await", n), func() { await.Gather(ctx, tasks) })
+	}
+}
+
+func BenchmarkGatherLimit8(b *testing.B) {
+	ctx := context.Background()
+	for _, n := range sizes {
+		tasks := empty(n)
+		bench(b, fmt.Sprintf("n=%d/lib=errgroup", n), func() { group(ctx, tasks, 8) })
+		bench(b, fmt.Sprintf("n=%d/lib=await", n), func() { await.Gather(ctx, tasks, await.Limit(8)) })
+	}
+}
+
+// BenchmarkMicrosecond runs 10,000 tasks that compute for a microsecond.
+func BenchmarkMicrosecond(b *testing.B) {
+	ctx := context.Background()
+	rounds := calibrate(time.Microsecond)
+	tasks := await.Tasks(make([]int, 10_000), func(context.Context, int) (int, error) { return compute(rounds), nil })
+	bench(b, "lib=split", func() { split(ctx, tasks) })
+	bench(b, "lib=AsCompleted", func() { completed(ctx, tasks) })
+	bench(b, "lib=Gather", func() { await.Gather(ctx, tasks) })
+}
+
+// BenchmarkFirstResult tells when the first of 100,000 results arrives, of
+// tasks that all block but the first.
+func BenchmarkFirstResult(b *testing.B) {
+	tasks := await.Tasks(make([]int, 100_000), func(ctx context.Context, _ int) (int, error) {
+		<-ctx.Done()
+		return 0, ctx.Err()
 	})
-	b.Run("spin/lib=await", func(b *testing.B) {
-		for b.Loop() {
-			for _, r := range await.AsCompleted(ctx, work) {
-				_ = r
-			}
+	tasks[0] = func(context.Context) (int, error) { return 1, nil }
+	var first time.Duration
+	for b.Loop() {
+		start := time.Now()
+		for range await.AsCompleted(context.Background(), tasks) {
+			first += time.Since(start)
+			break
 		}
-	})
-	b.Run("spin/lib=gather", func(b *testing.B) {
+	}
+	b.ReportMetric(float64(first.Nanoseconds())/float64(b.N), "ns-to-first/op")
+}
+
+func bench(b *testing.B, name string, f func()) {
+	b.Run(name, func(b *testing.B) {
+		b.ReportAllocs()
 		for b.Loop() {
-			await.Gather(ctx, work)
+			f()
 		}
 	})
 }
 
-func ours(ctx context.Context, tasks []await.Task[int]) (sum int) {
-	for _, r := range await.AsCompleted(ctx, tasks) {
-		sum += r.Value
+// compute keeps a core busy. Counted rounds, and not a clock, so that a task
+// that is interrupted still does all of its work.
+func compute(rounds int) int {
+	x := uint32(1)
+	for range rounds {
+		x ^= x << 13
+		x ^= x >> 17
+		x ^= x << 5
 	}
-	return sum
+	return int(x)
 }
-func ours8(ctx context.Context, tasks []await.Task[int]) (sum int) {
-	for _, r := range await.AsCompleted(ctx, tasks, await.Limit(8)) {
-		sum += r.Value
+
+// calibrate finds how many rounds of compute take d: the most seen, because
+// whatever else the machine does only makes it slower.
+func calibrate(d time.Duration) int {
+	const rounds = 1_000_000
+	best := time.Hour
+	for range 10 {
+		start := time.Now()
+		compute(rounds)
+		best = min(best, time.Since(start))
 	}
-	return sum
+	return int(rounds * d / best)
 }

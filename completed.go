@@ -1,3 +1,73 @@
+// Package await runs tasks at the same time and gives their results to a
+// range loop in the order in which they finish, or all together in input
+// order. It is to Go what as_completed and gather are to Python's asyncio.
+//
+//	for i, r := range await.AsCompleted(ctx, tasks) {
+//		// the result of tasks[i], the moment it is there
+//	}
+//
+// # One model
+//
+// Every function takes a list of tasks, runs them on goroutines of its own
+// and differs only in how the results come back:
+//
+//   - [AsCompleted]: each result to a loop, in the order of finishing
+//   - [InOrder]: each result to a loop, in input order, as early as that allows
+//   - [Gather]: all values, or the first error
+//   - [Settle]: every outcome, value or error
+//   - [First]: the first success
+//   - [Gather2], [Gather3]: like Gather, for values of different types
+//
+// Without [Limit] every task gets a goroutine at once, unless others are
+// through so quickly that they can take it on: a goroutine may run several
+// tasks one after another. So a task must leave its goroutine as it found it
+// (no [runtime.LockOSThread] without its unlock, no profiler labels left
+// behind). A task never waits for another one unless a limit says so.
+//
+// # The end is the end
+//
+// A call, or the loop over it, ends when all tasks are done, or earlier: by
+// break, return, goto, a panic or [runtime.Goexit] in the loop's body, or the
+// stop function of [iter.Pull2]. However it ends, the context of the tasks
+// is cancelled, no further task starts, and control leaves only when every
+// task that was running has returned. So no goroutine outlives the loop, a
+// deferred Close after it is safe, and there is nothing to close or to drain.
+// A task that does not heed its context holds up that end; [Detach] is for
+// those.
+//
+// [context.Cause] of a task's context tells why it ended: [ErrStopped] when
+// the loop has ended, the [*TaskError] that made a Gather fail, the
+// [*PanicError] of another task, or the cause of the caller's context.
+//
+// # The caller's context
+//
+// Every task gets a context that is a child of the caller's. When the
+// caller's context ends, no further task starts. Tasks that run are waited
+// for, and what they return counts, as does what had finished before. Tasks
+// that never ran have the error [ErrNotStarted].
+//
+// # Panics
+//
+// A task's panic is never lost. The context of the other tasks is cancelled
+// at once, with the [*PanicError] as its cause, and once those that run have
+// returned, the call panics with it on the caller's goroutine, ahead of
+// results that still wait. It has the stack of the task. That differs from
+// errgroup, where a task's panic crashes the program: golang.org/x/sync
+// v0.14.0 raised it in Wait (golang/go#53757), and v0.16.0 took that back,
+// because the panic came late, without its stack, and not at all in a program
+// that hung before Wait. Here a caller is waiting by construction, the stack
+// travels along, and the other tasks are told to end. With [Recover] a panic
+// is an error like any other.
+//
+// A task that calls [runtime.Goexit], as a test's t.FailNow does, has the
+// error [ErrGoexit].
+//
+// # Cost
+//
+// A call allocates six times, whatever the number of tasks, and memory for
+// the results. A task that returns at once costs about as much as sending
+// its result through a channel. Results that wait are kept until the loop
+// takes them or ends.
 package await
 
 import (
@@ -7,18 +77,50 @@ import (
 	"github.com/ascompleted/await/internal/crew"
 )
 
+// A Task is work that can run at the same time as other work. It should
+// return soon after its context ends, because the end of a call waits for it.
+// It may return a value, an error, or both.
+//
+// It is an alias, so a []func(context.Context) (T, error) is a []Task[T].
 type Task[T any] = func(ctx context.Context) (T, error)
 
+// A Result is what one task returned: Value is kept also when Err is not nil.
+//
+// If the task did not return, Value is zero and Err says why: it matches
+// [ErrNotStarted] or [ErrGoexit], is a [*PanicError] (with [Recover]), or is
+// the cause of the caller's context (with [Detach]).
 type Result[T any] struct {
 	Value T
 	Err   error
 }
 
+// AsCompleted yields the index and the result of every task, in the order in
+// which the tasks finish, each as soon as it is there.
+//
+// The call itself starts nothing; the range does. Ranging again runs the
+// tasks again, and several goroutines may range the same value at once, each
+// a run of its own. Each run leaves the slice as it is, and so must the
+// caller until it has ended. A task that stands in the list twice runs twice.
+//
+// The loop blocks until the next task has finished. A slow loop does not hold
+// tasks back: results wait in a buffer with room for all of them, unless
+// [Buffer] says less. A failed task is a result like any other, and the loop
+// goes on. What a task wrote before it returned is visible to the loop when
+// it gets the result.
+//
+// Leaving the loop cancels the tasks that run and waits for them. When ctx
+// ends, the results of tasks that have begun come first; then, in input
+// order, the others, with an error that matches [ErrNotStarted] and the cause
+// of ctx. A task's panic ends the loop and is raised again, as the package
+// comment says.
+//
+// AsCompleted panics at once if ctx, a task or an option is nil.
 func AsCompleted[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.Seq2[int, Result[T]] {
 	check(ctx, tasks, opts)
 	return func(yield func(int, Result[T]) bool) { asCompleted(ctx, tasks, opts, yield) }
 }
 
+// asCompleted is the loop of AsCompleted.
 func asCompleted[T any](ctx context.Context, tasks []Task[T], opts []Option, yield func(int, Result[T]) bool) {
 	r := newRun(ctx, tasks, opts)
 	defer r.Stop()
@@ -38,6 +140,7 @@ type run[T any] struct {
 	crew.List[T]
 }
 
+// newRun readies a run.
 func newRun[T any](ctx context.Context, tasks []Task[T], opts []Option) *run[T] {
 	r := new(run[T])
 	r.Tasks = tasks
@@ -56,6 +159,10 @@ func (r *run[T]) unstarted(yield func(int, Result[T]) bool) {
 	}
 }
 
+// Tasks makes a task of each input: the task with the same index, which calls
+// fn with that input. fn may be called from several goroutines at once.
+//
+// It panics if fn is nil.
 func Tasks[In, T any](inputs []In, fn func(context.Context, In) (T, error)) []Task[T] {
 	if fn == nil {
 		panic("await: Tasks: the function is nil")

@@ -9,6 +9,24 @@ import (
 	"github.com/ascompleted/await/internal/crew"
 )
 
+// Gather runs the tasks at the same time and returns their values in input
+// order, or the first error.
+//
+// It blocks until every task that has started has returned. The first task to
+// fail, in time, decides: the error is a [*TaskError] with its index; the
+// other tasks are cancelled at once, with that error as the cause; nothing
+// further starts; and whatever they return because of it never replaces the
+// error. If ctx ends first, the error is that of a task that gave up, or of
+// the first task that was not started; the latter matches [ErrNotStarted] and
+// the cause of ctx.
+//
+// The slice always has one slot per task: the values of those that succeeded,
+// and zero for the others. What a task wrote is visible after the return. For
+// no tasks it is empty, and the error is nil. A task's panic is raised again,
+// as the package comment says. With [Detach], tasks that still run are not
+// waited for, and their values are zero.
+//
+// Gather panics at once if ctx, a task or an option is nil.
 func Gather[T any](ctx context.Context, tasks []Task[T], opts ...Option) ([]T, error) {
 	check(ctx, tasks, opts)
 	config := settings(opts)
@@ -53,6 +71,7 @@ type gathering[T any] struct {
 	failed atomic.Pointer[TaskError] // the first error in time
 }
 
+// Put fills slot n, or cancels the others.
 func (g *gathering[T]) Put(n int, _ struct{}, value T, err error) {
 	if err == nil {
 		g.values[n] = value
@@ -90,6 +109,17 @@ func gatherDetached[T any](ctx context.Context, tasks []Task[T], opts []Option) 
 	return values, nil
 }
 
+// Settle runs the tasks at the same time and returns every outcome, in input
+// order. It never cancels: a failed task has no effect on the others.
+//
+// It blocks until every task that has started has returned. There is one
+// result per task, in one of three states: a value; an error; or, if ctx ended
+// before the task ran, an error that matches [ErrNotStarted] and the cause of
+// ctx. What a task wrote is visible after the return. A task's panic is raised
+// again, as the package comment says. With [Detach], tasks that still run
+// when ctx ends are not waited for; their error is the cause of ctx.
+//
+// Settle panics at once if ctx, a task or an option is nil.
 func Settle[T any](ctx context.Context, tasks []Task[T], opts ...Option) []Result[T] {
 	check(ctx, tasks, opts)
 	config := settings(opts)
@@ -116,15 +146,20 @@ type settling[T any] struct {
 	results []Result[T]
 }
 
+// Put fills slot n.
 func (s *settling[T]) Put(n int, _ struct{}, value T, err error) {
 	s.results[n] = Result[T]{value, err}
 }
 
+// Gather2 is [Gather] for two tasks of different types: it returns both
+// values, or zero for those that did not succeed and the first error, a
+// [*TaskError] with index 0 or 1.
 func Gather2[A, B any](ctx context.Context, a Task[A], b Task[B], opts ...Option) (A, B, error) {
 	values, err := Gather(ctx, []Task[any]{boxed(0, a), boxed(1, b)}, opts...)
 	return unboxed[A](values[0]), unboxed[B](values[1]), err
 }
 
+// Gather3 is [Gather2] for three tasks.
 func Gather3[A, B, C any](ctx context.Context, a Task[A], b Task[B], c Task[C], opts ...Option) (A, B, C, error) {
 	values, err := Gather(ctx, []Task[any]{boxed(0, a), boxed(1, b), boxed(2, c)}, opts...)
 	return unboxed[A](values[0]), unboxed[B](values[1]), unboxed[C](values[2]), err
@@ -144,6 +179,16 @@ func unboxed[T any](value any) T {
 	return v
 }
 
+// First returns the key and the value of the first success among results, as
+// from [AsCompleted], and leaves the loop there: so the other tasks are
+// cancelled and waited for (with [Detach]: not waited for).
+//
+// If every result is an error, it returns all of them joined (see
+// [errors.Join]), each with its key: "task 3: connection refused". If there
+// are no results, it returns [ErrNoTasks]. It keeps every error it has met
+// until the first success.
+//
+// It panics at once if results is nil.
 func First[K, T any](results iter.Seq2[K, Result[T]]) (K, T, error) {
 	if results == nil {
 		panic("await: First: the sequence of results is nil")
