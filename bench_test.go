@@ -217,6 +217,8 @@ func compute(rounds int) int {
 	return int(x)
 }
 
+var sink int // keeps the compiler from leaving calibrate's work out
+
 // calibrate finds how many rounds of compute take d: the most seen, because
 // whatever else the machine does only makes it slower.
 func calibrate(d time.Duration) int {
@@ -224,7 +226,7 @@ func calibrate(d time.Duration) int {
 	best := time.Hour
 	for range 10 {
 		start := time.Now()
-		compute(rounds)
+		sink = compute(rounds)
 		best = min(best, time.Since(start))
 	}
 	return int(rounds * d / best)
