@@ -21,7 +21,6 @@ import (
 	"math"
 	"runtime/pprof"
 	"runtime/trace"
-	"sync"
 	"sync/atomic"
 )
 
@@ -33,7 +32,7 @@ type Task[T any] = func(ctx context.Context) (T, error)
 type Source[K, T any] interface {
 	// Claim claims the next task; ok is false if there is none.
 	Claim() (n int, key K, task Task[T], ok bool)
-	// More reports whether Claim would find a task at this moment.
+	// More reports whether Claim might find a task at this moment.
 	More() bool
 }
 
@@ -90,8 +89,11 @@ type Crew[K, T any] struct {
 
 	cancel context.CancelCauseFunc
 	body   func()                 // serve, as a value made once, so that a launch allocates nothing
-	mu     sync.Mutex             // of whoever makes traced
-	traced atomic.Pointer[traced] // nil until a task is traced; then for all
+	traced atomic.Pointer[traced] // nil until a task is traced
+
+	// coming is set by whoever launches a worker, and cleared by the worker
+	// when it begins.
+	coming atomic.Bool
 
 	// live counts the workers launched and not yet gone. Each takes itself
 	// off; the one that reaches 0 closes the sink.
@@ -105,7 +107,7 @@ func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, 
 	if config.Name != "" {
 		c.ctx = pprof.WithLabels(c.ctx, pprof.Labels("await", config.Name))
 	}
-	c.body = func() { c.serve(true) }
+	c.body = c.serve
 }
 
 // Start launches the first worker, which launches the second, and so on. If
@@ -152,17 +154,17 @@ func (c *Crew[K, T]) Took() {
 
 // hand is what a worker has in hand.
 type hand[K any] struct {
-	n      int // the task's number
-	key    K
-	busy   bool   // the task has begun and has not returned
-	newest bool   // nobody has been launched after this worker
-	fault  *fault // the panic that ended the task; nil after runtime.Goexit
+	n     int // the task's number
+	key   K
+	busy  bool   // the task has begun and has not returned
+	fault *fault // the panic that ended the task; nil after runtime.Goexit
 }
 
 // serve is what a goroutine of the crew runs: task after task, until none is
 // left or the context has ended.
-func (c *Crew[K, T]) serve(newest bool) {
-	h := hand[K]{newest: newest}
+func (c *Crew[K, T]) serve() {
+	var h hand[K]
+	c.coming.Store(false)
 	defer c.leave(&h)
 	if c.config.Name != "" {
 		pprof.SetGoroutineLabels(c.ctx)
@@ -189,8 +191,7 @@ func (c *Crew[K, T]) shift(h *hand[K]) {
 		if !ok {
 			return
 		}
-		if h.newest {
-			h.newest = false
+		if !c.coming.Load() && c.live.Load() < int64(c.config.Limit) {
 			c.chain()
 		}
 		h.n, h.key, h.busy = n, key, true
@@ -206,14 +207,24 @@ func (c *Crew[K, T]) shift(h *hand[K]) {
 	}
 }
 
-// chain launches one more worker, if there is more to do. Only the newest
-// worker calls it, once, just before its first task: so a blocked task never
-// keeps the next one from starting, short tasks share a few goroutines, and
-// live needs no compare-and-swap to stay within the limit.
+// chain sees to it that one more worker is on its way, if there is more to do
+// and the limit allows. Every worker does so before every task: so a task that
+// blocks never keeps the next one from starting, and short tasks share a few
+// goroutines, because nobody is launched while somebody is coming.
 func (c *Crew[K, T]) chain() {
-	if c.live.Load() < int64(c.config.Limit) && c.source.More() {
-		c.live.Add(1)
-		c.launch(c.body)
+	if !c.source.More() || !c.coming.CompareAndSwap(false, true) {
+		return
+	}
+	for {
+		live := c.live.Load()
+		if live >= int64(c.config.Limit) {
+			c.coming.Store(false)
+			return
+		}
+		if c.live.CompareAndSwap(live, live+1) {
+			c.launch(c.body)
+			return
+		}
 	}
 }
 

@@ -83,6 +83,6 @@ func (c *Crew[K, T]) exited(h *hand[K]) bool {
 	if c.ctx.Err() != nil || !c.source.More() {
 		return false
 	}
-	c.launch(func() { c.serve(false) })
+	c.launch(c.body)
 	return true
 }

@@ -3,10 +3,12 @@ package crew
 import (
 	"context"
 	"runtime/trace"
+	"sync"
 )
 
 // traced is the call as an execution trace shows it.
 type traced struct {
+	once sync.Once
 	ctx  context.Context // of the tasks, as part of the trace's task
 	task *trace.Task
 }
@@ -22,24 +24,24 @@ func (c *Crew[K, T]) trace(n int, task Task[T]) (T, error) {
 // beginTrace makes the trace's task when the first task is traced, which need
 // not be the call's first: traces are switched on at any time.
 func (c *Crew[K, T]) beginTrace() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.traced.CompareAndSwap(nil, new(traced))
 	t := c.traced.Load()
-	if t == nil {
+	t.once.Do(func() {
 		name := c.config.Name
 		if name == "" {
 			name = "await"
 		}
-		t = new(traced)
 		t.ctx, t.task = trace.NewTask(c.ctx, name)
-		c.traced.Store(t)
-	}
+	})
 	return t.ctx
 }
 
 // endTrace ends the trace's task, if there is one.
 func (c *Crew[K, T]) endTrace() {
 	if t := c.traced.Load(); t != nil {
-		t.task.End()
+		t.once.Do(func() {}) // with Detach a task may be about to begin it
+		if t.task != nil {
+			t.task.End()
+		}
 	}
 }
