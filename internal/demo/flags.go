@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/ascompleted/await"
+)
+
+const usage = `usage: demo [-urls FILE] [-limit N] [-timeout D] [-order finish|input]
+
+Demo fetches pages twice and shows the difference. The first pass ranges over
+await.AsCompleted and shows each page the moment it is here. The second pass
+calls await.Gather, which returns when all pages are here, or when the first
+one has failed: it then cancels the others. In the end demo compares when the
+first page, half of them and all of them were here in each pass.
+
+Without -urls the pages come from a server that demo starts on the loopback
+interface: 100 pages of different size and delay, the same in every run.
+
+  -urls FILE     fetch these pages instead: one URL a line, with http or https.
+                 Blank lines and lines that begin with # are skipped. FILE -
+                 is standard input. Each page is fetched twice, once a pass.
+  -limit N       fetch at most N pages at once; 0, the default, is no limit
+  -timeout D     give each of the two passes that much time, say 500ms or 10s;
+                 0, the default, is no limit
+  -order ORDER   finish (the default): show a page when it is here;
+                 input: show the pages in the order of the list, each as soon
+                 as it and all before it are here (await.InOrder)
+  -h             show this help
+
+Output to a terminal has a progress bar; other output is plain lines. A page
+has failed if it cannot be fetched in full, if its status is 400 or above, or
+if it is larger than 16 MiB.
+
+Ctrl-C (or SIGTERM) ends the run and tells how many pages were done; a second
+one kills demo at once.
+
+The exit status is 0 if every page of both passes is here, 1 if a page failed,
+2 for a bad flag, a bad list or a list that cannot be read, 130 after Ctrl-C
+or SIGTERM. (go run prints the status and has 1 for its own.)
+`
+
+// config is what the flags ask for.
+type config struct {
+	urls    string        // the file with the user's URLs; empty: those of our own server
+	limit   int           // of pages at once; 0: none
+	timeout time.Duration // of each pass; 0: none
+	inOrder bool          // show the pages in the order of the list
+}
+
+func parse(args []string) (c config, err error) {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run shows the help and the error
+	flags.Func("urls", "", func(s string) error {
+		c.urls = s
+		return unless(s != "", "want the name of a file, or - for standard input")
+	})
+	flags.Func("limit", "", func(s string) (err error) {
+		c.limit, err = strconv.Atoi(s)
+		return unless(err == nil && c.limit >= 0, "want a whole number, 0 or more")
+	})
+	flags.Func("timeout", "", func(s string) (err error) {
+		c.timeout, err = time.ParseDuration(s)
+		return unless(err == nil && c.timeout >= 0, "want a time like 500ms or 10s, 0 or more")
+	})
+	flags.Func("order", "", func(s string) error {
+		c.inOrder = s == "input"
+		return unless(s == "input" || s == "finish", "want finish or input")
+	})
+	err = flags.Parse(args)
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		err = fmt.Errorf("%w (-h shows the help)", err)
+	}
+	return c, err
+}
+
+// unless is the error that says what is wrong, unless all is well.
+func unless(ok bool, wrong string) error {
+	if ok {
+		return nil
+	}
+	return errors.New(wrong)
+}
+
+// options is what the flags ask of the library.
+func (c config) options(name string) []await.Option {
+	options := []await.Option{await.Name(name)}
+	if c.limit > 0 {
+		options = append(options, await.Limit(c.limit))
+	}
+	return options
+}
+
+// timed is ctx, ended when the time of a pass is up.
+func (c config) timed(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.timeout == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("time is up after %v", c.timeout))
+}

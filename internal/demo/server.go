@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// site is a server on the loopback interface, and the URLs of its pages.
+type site struct {
+	http.Server
+	urls []string
+}
+
+// serve starts a site of n pages. Close ends it.
+func serve(n int) (*site, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	random := rand.New(rand.NewPCG(1, 2)) // the same pages in every run
+	mux := http.NewServeMux()
+	s := &site{Server: http.Server{Handler: mux}}
+	for i := range n {
+		// Most pages are quick and a few are slow, as on most sites.
+		slowness := random.Float64() * random.Float64()
+		path := fmt.Sprintf("/page/%d", i+1)
+		mux.Handle(path, page{
+			delay: 20*time.Millisecond + time.Duration(slowness*float64(580*time.Millisecond)),
+			size:  1000 + random.IntN(100_000),
+		})
+		s.urls = append(s.urls, "http://"+listener.Addr().String()+path)
+	}
+	go s.Serve(listener)
+	return s, nil
+}
+
+// page answers after a while.
+type page struct {
+	delay time.Duration
+	size  int
+}
+
+func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-time.After(p.delay):
+		w.Header().Set("Content-Type", "text/plain")
+		fmt.Fprint(w, strings.Repeat(".", p.size))
+	case <-r.Context().Done(): // nobody waits for the page any more
+	}
+}
