@@ -229,11 +229,11 @@ func (c *Crew[K, T]) chain() {
 }
 
 // enter waits until one more result may wait for the loop; it reports false
-// if the context ends first.
+// if the context has ended.
 func (c *Crew[K, T]) enter() bool {
 	select {
 	case c.room <- struct{}{}:
-		return true
+		return c.ctx.Err() == nil // the loop may have made room and left since
 	case <-c.ctx.Done():
 		return false
 	}

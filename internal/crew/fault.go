@@ -78,9 +78,13 @@ func (c *Crew[K, T]) raise(last *fault) {
 // exited deals with a task that called runtime.Goexit, which ends its
 // goroutine. It reports whether another goroutine goes on in its place.
 func (c *Crew[K, T]) exited(h *hand[K]) bool {
-	var zero T
-	c.sink.Put(h.n, h.key, zero, c.config.Errors.Goexit)
-	if c.ctx.Err() != nil || !c.source.More() {
+	if h.fault != nil { // a panic on the way out, which does not stop the exit
+		c.panicked(h)
+	} else {
+		var zero T
+		c.sink.Put(h.n, h.key, zero, c.config.Errors.Goexit)
+	}
+	if c.ctx.Err() != nil {
 		return false
 	}
 	c.launch(c.body)
