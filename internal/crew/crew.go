@@ -157,7 +157,7 @@ type hand[K any] struct {
 	n     int // the task's number
 	key   K
 	busy  bool   // the task has begun and has not returned
-	fault *fault // the panic that ended the task; nil after runtime.Goexit
+	fault *fault // how the task ended, if it did not return
 }
 
 // serve is what a goroutine of the crew runs: task after task, until none is

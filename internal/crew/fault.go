@@ -15,22 +15,14 @@ type fault struct {
 	older *fault
 }
 
-// caught takes what a deferred function has recovered from a task that did not
-// return. It is nil after runtime.Goexit, and after panic(nil) in a program
-// that asks for GODEBUG=panicnil=1.
-func caught(value any) *fault {
-	if value == nil {
-		return nil
-	}
-	return &fault{value: value, stack: debug.Stack()}
-}
+// caught is a fault with what a deferred function has recovered from a task
+// that did not return. The value is nil after runtime.Goexit, and after
+// panic(nil) in a program that asks for GODEBUG=panicnil=1.
+func caught(value any) *fault { return &fault{value: value, stack: debug.Stack()} }
 
 // panicked deals with the panic of the task in hand; the worker lives on.
 func (c *Crew[K, T]) panicked(h *hand[K]) {
 	f := h.fault
-	if f == nil {
-		f = &fault{stack: debug.Stack()} // panic(nil) with GODEBUG=panicnil=1
-	}
 	h.busy, h.fault = false, nil
 	f.err = c.config.Errors.Panic(f.value, f.stack)
 	if c.config.Recover {
@@ -78,7 +70,7 @@ func (c *Crew[K, T]) raise(last *fault) {
 // exited deals with a task that called runtime.Goexit, which ends its
 // goroutine. It reports whether another goroutine goes on in its place.
 func (c *Crew[K, T]) exited(h *hand[K]) bool {
-	if h.fault != nil { // a panic on the way out, which does not stop the exit
+	if h.fault.value != nil { // a panic on the way out, which does not stop the exit
 		c.panicked(h)
 	} else {
 		var zero T
