@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"runtime/pprof"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,8 +107,11 @@ func Example_kitchen() {
 // counted as they come in.
 func Example_progress() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var page int
-		fmt.Sscanf(r.URL.Path, "/page/%d", &page)
+		page, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/page/"))
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
 		time.Sleep(time.Duration(page*7%10) * time.Millisecond)
 		io.WriteString(w, strings.Repeat("x", page))
 	}))
