@@ -58,6 +58,22 @@ func TestLimitIsReachedAndNeverPassed(t *testing.T) {
 	})
 }
 
+// LIM-02. In real time, with workers that come and go.
+func TestLimitIsNeverPassedInABusyCall(t *testing.T) {
+	const limit = 3
+	for name, settle := range settleFuncs {
+		t.Run(name, func(t *testing.T) {
+			var peak optionPeak
+			tasks := slices.Repeat([]await.Task[int]{
+				peak.watch(deaf(0, 1)), peak.watch(exiting[int](0)), peak.watch(deaf(0, 2)),
+			}, 500)
+			settle(t.Context(), tasks, await.Limit(limit))
+			require.LessOrEqual(t, peak.max, limit)
+			requireNoWorkers(t)
+		})
+	}
+}
+
 func TestLimitOfGather(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		for limit := 1; limit <= 2; limit++ {
