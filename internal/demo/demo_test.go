@@ -331,7 +331,7 @@ func TestInterruptInGatherTellsHowManyPagesWereDone(t *testing.T) {
 func TestInterruptWhileTheListIsRead(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	stdin, typist := io.Pipe()
-	defer typist.Close()
+	t.Cleanup(func() { assert.NoError(t, typist.Close()) })
 	go func() {
 		io.WriteString(typist, "http://127.0.0.1/\n")
 		interrupt()
@@ -355,7 +355,7 @@ func TestSignalsInterrupt(t *testing.T) {
 			program := exec.CommandContext(t.Context(), os.Args[0], "-urls", "-")
 			program.Env = append(os.Environ(), "BE_DEMO=1")
 			program.Stdin = strings.NewReader(server.URL + "/quick\n" + server.URL + "/slow\n")
-			program.Stdout = &watcher{text: "/quick", seen: func() { program.Process.Signal(signal) }}
+			program.Stdout = &watcher{text: "/quick", seen: func() { assert.NoError(t, program.Process.Signal(signal)) }}
 			var stderr bytes.Buffer
 			program.Stderr = &stderr
 			require.Error(t, program.Run())

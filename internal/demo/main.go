@@ -46,11 +46,7 @@ func run(ctx context.Context, pages int, args []string, stdin io.Reader, stdout,
 
 	var urls []string
 	if c.urls == "" {
-		site, err := serve(pages)
-		if err != nil {
-			complain(stderr, err)
-			return badUse
-		}
+		site := serve(pages)
 		defer site.Close()
 		urls = site.urls
 	} else {

@@ -3,27 +3,23 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 )
 
 // site is a server on the loopback interface, and the URLs of its pages.
 type site struct {
-	http.Server
+	*httptest.Server
 	urls []string
 }
 
 // serve starts a site of n pages. Close ends it.
-func serve(n int) (*site, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	random := rand.New(rand.NewPCG(1, 2)) // the same pages in every run
+func serve(n int) *site {
 	mux := http.NewServeMux()
-	s := &site{Server: http.Server{Handler: mux}}
+	s := &site{Server: httptest.NewServer(mux)}
+	random := rand.New(rand.NewPCG(1, 2)) // the same pages in every run
 	for i := range n {
 		// Most pages are quick and a few are slow, as on most sites.
 		slowness := random.Float64() * random.Float64()
@@ -32,10 +28,9 @@ func serve(n int) (*site, error) {
 			delay: 20*time.Millisecond + time.Duration(slowness*float64(580*time.Millisecond)),
 			size:  1000 + random.IntN(100_000),
 		})
-		s.urls = append(s.urls, "http://"+listener.Addr().String()+path)
+		s.urls = append(s.urls, s.URL+path)
 	}
-	go s.Serve(listener)
-	return s, nil
+	return s
 }
 
 // page answers after a while.
