@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ascompleted/await"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -196,6 +197,16 @@ func BenchmarkFirstResult(b *testing.B) {
 	b.ReportMetric(float64(first.Nanoseconds())/float64(b.N), "ns-to-first/op")
 }
 
+// The design promises at most 10 allocations a call, and none for a task.
+func TestAllocationsDoNotGrowWithTheTasks(t *testing.T) {
+	ctx := context.Background()
+	for _, n := range []int{1, 100, 10_000} {
+		tasks := empty(n)
+		require.LessOrEqual(t, testing.AllocsPerRun(10, func() { completed(ctx, tasks) }), 10.0, "AsCompleted of %d", n)
+		require.LessOrEqual(t, testing.AllocsPerRun(10, func() { await.Gather(ctx, tasks) }), 10.0, "Gather of %d", n)
+	}
+}
+
 func bench(b *testing.B, name string, f func()) {
 	b.Run(name, func(b *testing.B) {
 		b.ReportAllocs()
@@ -217,7 +228,7 @@ func compute(rounds int) int {
 	return int(x)
 }
 
-var sink int // keeps the compiler from leaving calibrate's work out
+var sink int // keeps the compiler from leaving out what nobody uses
 
 // calibrate finds how many rounds of compute take d: the most seen, because
 // whatever else the machine does only makes it slower.

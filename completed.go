@@ -8,11 +8,15 @@
 //
 // # One model
 //
-// Every function takes a list of tasks, runs them on goroutines of its own
-// and differs only in how the results come back:
+// Tasks flow from a source, through a crew of goroutines, into a sink. The
+// source is a list of tasks, a sequence that is pulled as the crew gets on,
+// or a [Queue] that grows while it is worked off. The functions differ in the
+// source and in how the results come back:
 //
-//   - [AsCompleted]: each result to a loop, in the order of finishing
-//   - [InOrder]: each result to a loop, in input order, as early as that allows
+//   - [AsCompleted], [AsCompletedSeq], [Queue.AsCompleted]: each result to a
+//     loop, in the order of finishing
+//   - [InOrder], [InOrderSeq]: each result to a loop, in input order, as early
+//     as that allows
 //   - [Gather]: all values, or the first error
 //   - [Settle]: every outcome, value or error
 //   - [First]: the first success
@@ -37,14 +41,16 @@
 //
 // [context.Cause] of a task's context tells why it ended: [ErrStopped] when
 // the loop has ended, the [*TaskError] that made a Gather fail, the
-// [*PanicError] of another task, or the cause of the caller's context.
+// [*PanicError] of another task, or the cause of the caller's context. A task
+// that returns it in place of ctx.Err() makes its errors clearer.
 //
 // # The caller's context
 //
 // Every task gets a context that is a child of the caller's. When the
 // caller's context ends, no further task starts. Tasks that run are waited
 // for, and what they return counts, as does what had finished before. Tasks
-// that never ran have the error [ErrNotStarted].
+// of a list that never ran have the error [ErrNotStarted]; a sequence is not
+// pulled any further, and the rest of a [Queue] stays there.
 //
 // # Panics
 //
@@ -144,7 +150,7 @@ type run[T any] struct {
 func newRun[T any](ctx context.Context, tasks []Task[T], opts []Option) *run[T] {
 	r := new(run[T])
 	r.Tasks = tasks
-	r.Init(ctx, settings(opts), &r.List, len(tasks))
+	r.Init(ctx, settings(opts), &r.List, len(tasks), false)
 	return r
 }
 
@@ -172,4 +178,77 @@ func Tasks[In, T any](inputs []In, fn func(context.Context, In) (T, error)) []Ta
 		tasks[i] = func(ctx context.Context) (T, error) { return fn(ctx, in) }
 	}
 	return tasks
+}
+
+// AsCompletedSeq is [AsCompleted] for a sequence of tasks, each with a key that
+// comes back with its result: [TaskSeq] pairs inputs with tasks, [slices.All]
+// gives the tasks of a list their index, and [maps.All] tasks their name. The
+// sequence may be endless. With [Limit] l the call takes constant memory:
+// at most l tasks run, and at most [Buffer] results wait, by default l; then the
+// sequence waits for the loop. Without a limit, nothing holds it back.
+//
+// The sequence is pulled only when a task can start (with [Within]: by one
+// task more, which waits for its place), by one goroutine of the call at a time,
+// and never after its end. When the loop ends, it is stopped, and what it has
+// deferred has run when control leaves the loop. There is one exception: if
+// the sequence is in the middle of its next step then, be it blocked for
+// ever, it does not hold up the end; it is stopped when that step returns, and
+// the task that it then offers is not started.
+//
+// When ctx ends, the sequence is not pulled any further, and the loop ends
+// with the results of the tasks that have begun. A panic in the sequence, or
+// a nil task, is raised again as a task's panic is; a panic after the loop's
+// end crashes the program. If the sequence calls [runtime.Goexit], that is
+// raised as a [*PanicError] too, with the Value [ErrGoexit].
+//
+// AsCompletedSeq panics at once if ctx, the sequence or an option is nil.
+func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {
+	checkSeq(ctx, tasks, opts)
+	return func(yield func(K, Result[T]) bool) {
+		r := newSeqRun(ctx, tasks, opts)
+		defer r.Stop()
+		unwatch := context.AfterFunc(ctx, r.source.Shut) // a source that blocks does not see the context
+		defer unwatch()
+		r.Start()
+		for item, ok := r.Next(); ok; item, ok = r.Next() {
+			r.Took()
+			if !yield(item.Key, Result[T]{item.Value, item.Err}) {
+				return
+			}
+		}
+	}
+}
+
+// seqRun is one run of a sequence of tasks under a loop.
+type seqRun[K, T any] struct {
+	crew.Stream[K, T]
+	source crew.Seq[K, T]
+}
+
+// newSeqRun readies a run.
+func newSeqRun[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts []Option) *seqRun[K, T] {
+	r := new(seqRun[K, T])
+	r.source.Init(&r.Crew, tasks)
+	r.Init(ctx, seqSettings(opts), &r.source, crew.Unlimited, true)
+	return r
+}
+
+// TaskSeq pairs each input with a task that calls fn with it, as the sequence
+// is pulled. fn may be called from several goroutines at once.
+//
+// It panics if inputs or fn is nil.
+func TaskSeq[In, T any](inputs iter.Seq[In], fn func(context.Context, In) (T, error)) iter.Seq2[In, Task[T]] {
+	if inputs == nil {
+		panic("await: TaskSeq: the sequence of inputs is nil")
+	}
+	if fn == nil {
+		panic("await: TaskSeq: the function is nil")
+	}
+	return func(yield func(In, Task[T]) bool) {
+		for in := range inputs {
+			if !yield(in, func(ctx context.Context) (T, error) { return fn(ctx, in) }) {
+				return
+			}
+		}
+	}
 }

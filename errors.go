@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/ascompleted/await/internal/crew"
 )
@@ -68,6 +69,7 @@ var crewErrors = crew.Errors{
 	Goexit:  ErrGoexit,
 	Stopped: ErrStopped,
 	Panic:   func(value any, stack []byte) error { return &PanicError{value, stack} },
+	NilTask: func(n int) error { return nilElement{"the sequence's task", n} },
 }
 
 // notStarted is the error of tasks that never ran.
@@ -91,6 +93,14 @@ type nilElement struct {
 }
 
 func (e nilElement) Error() string { return fmt.Sprintf("await: %s %d is nil", e.what, e.index) }
+
+// checkSeq is check for a sequence of tasks.
+func checkSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts []Option) {
+	if tasks == nil {
+		panic("await: the sequence of tasks is nil")
+	}
+	check[T](ctx, nil, opts)
+}
 
 // check panics if one of the arguments that most functions share is bad. It
 // is inlined, and so are AsCompleted and InOrder around it, because then the

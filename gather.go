@@ -21,10 +21,10 @@ import (
 // the cause of ctx.
 //
 // The slice always has one slot per task: the values of those that succeeded,
-// and zero for the others. What a task wrote is visible after the return. For
-// no tasks it is empty, and the error is nil. A task's panic is raised again,
-// as the package comment says. With [Detach], tasks that still run are not
-// waited for, and their values are zero.
+// and zero for the others ([Settle] tells which is which). What a task wrote
+// is visible after the return. For no tasks it is empty, and the error is nil.
+// A task's panic is raised again, as the package comment says. With [Detach],
+// tasks that still run are not waited for, and their values are zero.
 //
 // Gather panics at once if ctx, a task or an option is nil.
 func Gather[T any](ctx context.Context, tasks []Task[T], opts ...Option) ([]T, error) {
@@ -58,7 +58,7 @@ type slots[T any] struct {
 func (s *slots[T]) run(ctx context.Context, tasks []Task[T], config *crew.Config, sink crew.Sink[struct{}, T]) {
 	s.Tasks = tasks
 	s.Gate.Init()
-	s.Crew.Init(ctx, config, &s.List, sink)
+	s.Crew.Init(ctx, config, &s.List, sink, false)
 	s.Start()
 	s.Wait()
 	s.Stop()

@@ -3,6 +3,8 @@ package await
 import (
 	"context"
 	"iter"
+
+	"github.com/ascompleted/await/internal/crew"
 )
 
 // InOrder yields the index and the result of every task in input order, each
@@ -25,23 +27,61 @@ func inOrder[T any](ctx context.Context, tasks []Task[T], opts []Option, yield f
 	r := newRun(ctx, tasks, opts)
 	defer r.Stop()
 	r.Start()
-	type slot struct {
-		result Result[T]
-		done   bool
+	if reorder(&r.Stream, func(item crew.Item[struct{}, T]) bool {
+		return yield(item.N, Result[T]{item.Value, item.Err})
+	}) {
+		r.unstarted(yield)
 	}
-	slots := make([]slot, len(tasks))
-	head := 0 // the task to yield next
-	for item, ok := r.Next(); ok; item, ok = r.Next() {
-		slots[item.N] = slot{Result[T]{item.Value, item.Err}, true}
-		for head < len(slots) && slots[head].done && !r.Panicked() {
-			r.Took()
-			result := slots[head].result
-			slots[head].result = Result[T]{} // the loop keeps it or nobody does
+}
+
+// InOrderSeq is [InOrder] for a sequence of tasks, as [AsCompletedSeq] is
+// AsCompleted for one. With [Limit] l and [Buffer] b at most l + b tasks are
+// started and not yet yielded, whatever the first of them does; and while
+// there are fewer, l run.
+//
+// InOrderSeq panics at once if ctx, the sequence or an option is nil.
+func InOrderSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {
+	checkSeq(ctx, tasks, opts)
+	return func(yield func(K, Result[T]) bool) {
+		r := newSeqRun(ctx, tasks, opts)
+		defer r.Stop()
+		unwatch := context.AfterFunc(ctx, r.source.Shut) // a source that blocks does not see the context
+		defer unwatch()
+		r.Start()
+		reorder(&r.Stream, func(item crew.Item[K, T]) bool {
+			return yield(item.Key, Result[T]{item.Value, item.Err})
+		})
+	}
+}
+
+// reorder yields the results of the stream in the order of their numbers. It
+// reports whether all were yielded.
+func reorder[K, T any](stream *crew.Stream[K, T], yield func(crew.Item[K, T]) bool) bool {
+	type slot struct {
+		item crew.Item[K, T]
+		full bool
+	}
+	head := 0               // the number of the result to yield next
+	ring := make([]slot, 8) // of the results from head on; its length is a power of two
+	at := func(n int) *slot { return &ring[n&(len(ring)-1)] }
+	for item, ok := stream.Next(); ok; item, ok = stream.Next() {
+		for item.N-head >= len(ring) {
+			old := ring
+			ring = make([]slot, 2*len(old))
+			for n := head; n < head+len(old); n++ {
+				*at(n) = old[n&(len(old)-1)]
+			}
+		}
+		*at(item.N) = slot{item, true}
+		for s := at(head); s.full && !stream.Panicked(); s = at(head) {
+			item := s.item
+			*s = slot{} // the loop has the result, or nobody
 			head++
-			if !yield(head-1, result) {
-				return
+			stream.Took()
+			if !yield(item) {
+				return false
 			}
 		}
 	}
-	r.unstarted(yield)
+	return true
 }

@@ -18,6 +18,7 @@ type (
 	name       string
 	detach     struct{}
 	recoverAll struct{}
+	within     struct{ limiter *Limiter }
 )
 
 func (n limit) apply(c *crew.Config)    { c.Limit = int(n) }
@@ -25,6 +26,7 @@ func (n buffer) apply(c *crew.Config)   { c.Buffer = int(n) }
 func (s name) apply(c *crew.Config)     { c.Name = string(s) }
 func (detach) apply(c *crew.Config)     { c.Detach = true }
 func (recoverAll) apply(c *crew.Config) { c.Recover = true }
+func (w within) apply(c *crew.Config)   { c.Limiter = w.limiter.limiter }
 
 // Limit lets at most n tasks of this call run at once; while there are n
 // tasks to run, exactly n run, and they start in input order.
@@ -44,13 +46,46 @@ func Limit(n int) Option {
 // Buffer changes nothing. [Gather] and [Settle], which nobody reads before the
 // end, do not use it.
 //
-// Default: as many as there are tasks, so that a slow loop never holds tasks
-// back. Buffer panics if n < 0.
+// Default: for a list, as many as there are tasks, so that a slow loop never
+// holds tasks back; for a sequence or a [Queue], the same number as Limit.
+// Buffer panics if n < 0.
 func Buffer(n int) Option {
 	if n < 0 {
 		panic(fmt.Sprintf("await: Buffer(%d): the buffer must not be negative", n))
 	}
 	return buffer(n)
+}
+
+// Within lets the tasks of this call count against l too, which other calls
+// share. A task starts when it has a place in l, and gives it back when it
+// ends, by return, panic or [runtime.Goexit]. Tasks that wait get their place
+// in the order in which they asked, one task of each call at a time; the wait
+// ends with the context.
+//
+// Calls may be nested. While a task that holds a place in l runs a call of its
+// own Within(l), it lends its place to that call's tasks. So that call always
+// makes progress, even with NewLimiter(1) and at any depth, and no more than n
+// of the innermost tasks run at once. The inner call must be given the context
+// of the outer task, or one made from it: that is how it is known.
+//
+// Default: no limiter. Within panics if l is nil.
+func Within(l *Limiter) Option {
+	if l == nil || l.limiter == nil {
+		panic("await: Within: the limiter is nil, or not made by NewLimiter")
+	}
+	return within{l}
+}
+
+// A Limiter limits how many tasks run at once in all calls that share it by
+// [Within]. It is safe for use by several goroutines at once.
+type Limiter struct{ limiter *crew.Limiter }
+
+// NewLimiter returns a Limiter for n tasks at once. It panics if n < 1.
+func NewLimiter(n int) *Limiter {
+	if n < 1 {
+		panic(fmt.Sprintf("await: NewLimiter(%d): the limit must be at least 1", n))
+	}
+	return &Limiter{crew.NewLimiter(n)}
 }
 
 // Name names the call for those who look into the running program. In an
@@ -93,6 +128,16 @@ func settings(opts []Option) *crew.Config {
 	config := defaults
 	for _, opt := range opts {
 		opt.apply(&config)
+	}
+	return &config
+}
+
+// seqSettings is what opts come to for a sequence or a queue, which have no
+// number of tasks to derive a buffer from.
+func seqSettings(opts []Option) *crew.Config {
+	config := *settings(opts)
+	if config.Buffer == crew.Unlimited {
+		config.Buffer = config.Limit
 	}
 	return &config
 }

@@ -30,10 +30,25 @@ type Task[T any] = func(ctx context.Context) (T, error)
 // A Source hands out tasks, each with its number in the order of the claims,
 // from 0, and its key. Workers call it from several goroutines at once.
 type Source[K, T any] interface {
-	// Claim claims the next task; ok is false if there is none.
-	Claim() (n int, key K, task Task[T], ok bool)
-	// More reports whether Claim might find a task at this moment.
-	More() bool
+	// Claim claims the next task; ok is false if there is none, and the
+	// worker leaves. A source that may find more to do later calls Dismiss
+	// for that worker, in one step with the look at what there is to do, so
+	// that whoever brings more sees that a worker is missing, and notes it.
+	Claim(turn *Turn) (n int, key K, task Task[T], ok bool)
+	// More reports whether a worker might find a task at this moment. If not,
+	// and turn is not nil, it does to the worker what Claim would do.
+	More(turn *Turn) bool
+	// Shut follows the end of the loop: no claim succeeds any more, and no
+	// claim that cannot come to its end is waited for.
+	Shut()
+	// End follows the last Claim: no worker is left.
+	End()
+}
+
+// Turn is what a source notes about a worker that claims.
+type Turn struct {
+	dismissed bool   // live does not count this worker any more
+	place     *place // which the task holds in a limiter, until its result is put
 }
 
 // A Sink keeps results.
@@ -52,12 +67,15 @@ const Unlimited = math.MaxInt
 
 // Config is what the options of a call come to.
 type Config struct {
-	Limit   int    // tasks that run at once
-	Buffer  int    // finished results that wait for the loop
-	Name    string // of the call in traces; if not empty, in profiles too
-	Detach  bool   // the end cancels running tasks but does not wait for them
-	Recover bool   // a task's panic is its error
+	Limit   int      // tasks that run at once
+	Buffer  int      // finished results that wait for the loop
+	Name    string   // of the call in traces; if not empty, in profiles too
+	Detach  bool     // the end cancels running tasks but does not wait for them
+	Recover bool     // a task's panic is its error
+	Limiter *Limiter // shared with other calls; nil if none
 	Errors  *Errors
+
+	held int64 // what live counts beside workers
 }
 
 // Errors has the error values that reach tasks and loop. They belong to the
@@ -66,6 +84,7 @@ type Errors struct {
 	Goexit  error                               // of a task that called runtime.Goexit
 	Stopped error                               // the cause, when the loop has ended
 	Panic   func(value any, stack []byte) error // of a task that panicked
+	NilTask func(n int) error                   // what a nil task out of a sequence panics with
 }
 
 // Crew is the goroutines that run the tasks of one call.
@@ -85,7 +104,7 @@ type Crew[K, T any] struct {
 	// it out with the result. It is nil if no bound can be reached.
 	room chan struct{}
 
-	panics atomic.Pointer[fault] // the latest panic; workers add, the loop reads
+	panics atomic.Pointer[fault] // the latest panic; workers add, the loop reads; at last nobody
 
 	cancel context.CancelCauseFunc
 	body   func()                 // serve, as a value made once, so that a launch allocates nothing
@@ -101,8 +120,11 @@ type Crew[K, T any] struct {
 }
 
 // Init readies a crew that has not been used.
-func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], sink Sink[K, T]) {
+func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], sink Sink[K, T], blocks bool) {
 	c.source, c.sink, c.config = source, sink, config
+	if config.Limiter != nil {
+		c.source = newWithin(ctx, c, source, blocks)
+	}
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
 	if config.Name != "" {
 		c.ctx = pprof.WithLabels(c.ctx, pprof.Labels("await", config.Name))
@@ -113,7 +135,8 @@ func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, 
 // Start launches the first worker, which launches the second, and so on. If
 // there is nothing to do, or the context has ended, it closes the sink.
 func (c *Crew[K, T]) Start() {
-	if c.ctx.Err() != nil || !c.source.More() {
+	if c.ctx.Err() != nil || !c.source.More(nil) {
+		c.source.Shut()
 		c.sink.Close()
 		return
 	}
@@ -135,9 +158,10 @@ func (c *Crew[K, T]) Cause() error { return context.Cause(c.ctx) }
 // so that it also runs when the body panics or calls runtime.Goexit.
 func (c *Crew[K, T]) Stop() {
 	c.cancel(c.config.Errors.Stopped)
+	c.source.Shut()
 	c.sink.Wait()
 	c.endTrace()
-	if last := c.panics.Load(); last != nil {
+	if last := c.panics.Swap(&nobody); last != nil {
 		c.raise(last)
 	}
 }
@@ -154,6 +178,7 @@ func (c *Crew[K, T]) Took() {
 
 // hand is what a worker has in hand.
 type hand[K any] struct {
+	Turn
 	n     int // the task's number
 	key   K
 	busy  bool   // the task has begun and has not returned
@@ -187,13 +212,12 @@ func (c *Crew[K, T]) shift(h *hand[K]) {
 		}
 	}()
 	for c.ctx.Err() == nil && (c.room == nil || c.enter()) {
-		n, key, task, ok := c.source.Claim()
+		n, key, task, ok := c.source.Claim(&h.Turn)
 		if !ok {
+			c.Took() // makes the room it has entered free again
 			return
 		}
-		if !c.coming.Load() && c.live.Load() < int64(c.config.Limit) {
-			c.chain()
-		}
+		c.chain()
 		h.n, h.key, h.busy = n, key, true
 		var value T
 		var err error
@@ -204,6 +228,7 @@ func (c *Crew[K, T]) shift(h *hand[K]) {
 		}
 		h.busy = false
 		c.sink.Put(n, key, value, err)
+		h.leave()
 	}
 }
 
@@ -212,21 +237,29 @@ func (c *Crew[K, T]) shift(h *hand[K]) {
 // blocks never keeps the next one from starting, and short tasks share a few
 // goroutines, because nobody is launched while somebody is coming.
 func (c *Crew[K, T]) chain() {
-	if !c.source.More() || !c.coming.CompareAndSwap(false, true) {
-		return
-	}
-	for {
-		live := c.live.Load()
-		if live >= int64(c.config.Limit) {
-			c.coming.Store(false)
-			return
-		}
-		if c.live.CompareAndSwap(live, live+1) {
-			c.launch(c.body)
-			return
-		}
+	if !c.coming.Load() && c.vacant() && c.source.More(nil) {
+		c.hire()
 	}
 }
+
+// hire launches a worker, unless one is on its way or the limit is reached. It
+// does not block.
+func (c *Crew[K, T]) hire() {
+	for c.vacant() && c.coming.CompareAndSwap(false, true) {
+		for live := c.live.Load(); c.vacant(); live = c.live.Load() {
+			if c.live.CompareAndSwap(live, live+1) {
+				c.launch(c.body)
+				return
+			}
+		}
+		// Whoever brought more to do meanwhile, and saw that somebody was
+		// coming, has relied on us: so look again.
+		c.coming.Store(false)
+	}
+}
+
+// vacant reports whether the limit allows one more worker.
+func (c *Crew[K, T]) vacant() bool { return c.live.Load()-c.config.held < int64(c.config.Limit) }
 
 // enter waits until one more result may wait for the loop; it reports false
 // if the context has ended.
@@ -244,7 +277,18 @@ func (c *Crew[K, T]) leave(h *hand[K]) {
 	if h.busy && c.exited(h) {
 		return // another worker has taken this one's place
 	}
-	if c.live.Add(-1) == 0 {
-		c.sink.Close()
+	if !h.dismissed && c.Dismiss() {
+		c.Finish()
 	}
+}
+
+// Dismiss counts one worker less. It reports whether that was the last, in
+// which case Finish is to be called. It does not block: sources call it under
+// a lock of their own.
+func (c *Crew[K, T]) Dismiss() (last bool) { return c.live.Add(-1) == 0 }
+
+// Finish ends the run: no worker is left.
+func (c *Crew[K, T]) Finish() {
+	defer c.sink.Close() // also if the source's cleanup calls runtime.Goexit
+	c.source.End()
 }

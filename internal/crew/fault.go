@@ -24,25 +24,31 @@ func caught(value any) *fault { return &fault{value: value, stack: debug.Stack()
 func (c *Crew[K, T]) panicked(h *hand[K]) {
 	f := h.fault
 	h.busy, h.fault = false, nil
-	f.err = c.config.Errors.Panic(f.value, f.stack)
+	defer h.leave()
 	if c.config.Recover {
 		var zero T
-		c.sink.Put(h.n, h.key, zero, f.err)
+		c.sink.Put(h.n, h.key, zero, c.config.Errors.Panic(f.value, f.stack))
 		return
 	}
-	if c.loose == nil {
-		c.add(f)
-	} else if !c.loose.report(func() { c.add(f) }) {
-		panic(f.err) // the loop has left: crash, as any goroutine would
-	}
-	c.cancel(f.err)
+	c.report(f)
 }
 
-// add puts f at the head of the panics.
-func (c *Crew[K, T]) add(f *fault) {
+// nobody ends the list of panics when the loop has left, to tell so.
+var nobody fault
+
+// report puts f at the head of the panics and cancels the other tasks. If the
+// loop has left, which only Detach and a sequence that blocks make possible,
+// it panics: the program crashes, as for a panic in any goroutine.
+func (c *Crew[K, T]) report(f *fault) {
+	f.err = c.config.Errors.Panic(f.value, f.stack)
 	for {
 		f.older = c.panics.Load()
+		if f.older == &nobody {
+			panic(f.err)
+		}
 		if c.panics.CompareAndSwap(f.older, f) {
+			c.cancel(f.err)
+			c.source.Shut()
 			return
 		}
 	}
@@ -75,6 +81,7 @@ func (c *Crew[K, T]) exited(h *hand[K]) bool {
 	} else {
 		var zero T
 		c.sink.Put(h.n, h.key, zero, c.config.Errors.Goexit)
+		h.leave()
 	}
 	if c.ctx.Err() != nil {
 		return false

@@ -13,7 +13,7 @@ type List[T any] struct {
 }
 
 // Claim claims the next task.
-func (l *List[T]) Claim() (n int, _ struct{}, task Task[T], ok bool) {
+func (l *List[T]) Claim(*Turn) (n int, _ struct{}, task Task[T], ok bool) {
 	n = int(l.next.Add(1) - 1)
 	if n >= len(l.Tasks) {
 		return n, struct{}{}, nil, false
@@ -22,8 +22,14 @@ func (l *List[T]) Claim() (n int, _ struct{}, task Task[T], ok bool) {
 }
 
 // More reports whether a task is left.
-func (l *List[T]) More() bool { return l.next.Load() < int64(len(l.Tasks)) }
+func (l *List[T]) More(*Turn) bool { return l.next.Load() < int64(len(l.Tasks)) }
 
 // Claimed counts the tasks claimed; the others, from that index on, are not
 // started. It is final once the crew has ended.
 func (l *List[T]) Claimed() int { return min(int(l.next.Load()), len(l.Tasks)) }
+
+// Shut does nothing: the tasks' context, which has ended, lets no task start.
+func (l *List[T]) Shut() {}
+
+// End does nothing.
+func (l *List[T]) End() {}

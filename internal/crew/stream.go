@@ -15,55 +15,128 @@ type Item[K, T any] struct {
 type Stream[K, T any] struct {
 	Crew[K, T]
 
-	// items has room for every task that can have been claimed and not taken
-	// by the loop, so that Put does not block. The last worker closes it.
+	// One of the two has room for every task that can have been claimed and
+	// not taken by the loop, so that Put does not block. The last worker
+	// closes it.
 	items chan Item[K, T]
+	pile  *pile[Item[K, T]]
 }
 
-// Init readies a stream of at most n results.
-func (s *Stream[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], n int) {
+// mostBuffered is the capacity from which on a pile, which grows as it must,
+// takes the place of a channel, whose memory is all there from the beginning.
+const mostBuffered = 1 << 10
+
+// Init readies a stream of at most n results. blocks tells whether Claim of
+// the source may block, as a sequence may.
+func (s *Stream[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], n int, blocks bool) {
+	buffer := n
 	if config.Limit < n && config.Buffer < n-config.Limit {
-		n = config.Limit + config.Buffer
-		s.room = make(chan struct{}, n)
+		buffer = config.Limit + config.Buffer
+		s.room = make(chan struct{}, buffer)
 	}
-	s.items = make(chan Item[K, T], n)
+	if n == Unlimited && buffer > mostBuffered {
+		s.pile = newPile[Item[K, T]]()
+	} else {
+		s.items = make(chan Item[K, T], buffer)
+	}
 	if config.Detach {
-		s.loose = &loose[K, T]{source: source, running: make(map[int]K)}
+		s.loose = &loose[K, T]{Source: source, blocks: blocks, running: make(map[int]K)}
 		source = s.loose
 	}
-	s.Crew.Init(ctx, config, source, s)
+	s.Crew.Init(ctx, config, source, s, blocks)
 }
 
 // Next blocks until a task has finished; ok is false when no more results
 // come, or when a task has panicked and Stop is to be called.
 func (s *Stream[K, T]) Next() (item Item[K, T], ok bool) {
-	if s.loose != nil {
-		return s.nextLoose()
+	switch {
+	case s.loose != nil:
+		item, ok = s.nextLoose()
+	case s.pile != nil:
+		item, ok = s.pile.take(nil)
+	default:
+		item, ok = <-s.items
 	}
-	item, ok = <-s.items
 	return item, ok && !s.Panicked()
+}
+
+// nextLoose is Next with Detach: once the context has ended it does not wait.
+func (s *Stream[K, T]) nextLoose() (item Item[K, T], ok bool) {
+	if item, ok = s.take(); ok || s.ctx.Err() == nil {
+		return item, ok
+	}
+	s.loose.abandon(s.Cause())
+	if item, ok = s.take(); ok { // what had finished in time
+		return item, true
+	}
+	if len(s.loose.abandoned) > 0 {
+		item, ok = s.loose.abandoned[0], true
+		s.loose.abandoned = s.loose.abandoned[1:]
+	}
+	return item, ok
+}
+
+// take returns the oldest result; if there is none, it waits for one until
+// the context ends.
+func (s *Stream[K, T]) take() (item Item[K, T], ok bool) {
+	if s.pile != nil {
+		return s.pile.take(s.ctx.Done())
+	}
+	select {
+	case item, ok = <-s.items:
+		return item, ok
+	default:
+	}
+	select {
+	case item, ok = <-s.items:
+	case <-s.ctx.Done():
+	}
+	return item, ok
 }
 
 // Put keeps a result for the loop.
 func (s *Stream[K, T]) Put(n int, key K, value T, err error) {
 	item := Item[K, T]{n, key, value, err}
-	if s.loose != nil {
-		s.loose.put(item, s.items)
+	switch {
+	case s.loose != nil:
+		s.loose.put(item, s.put)
+	case s.pile != nil:
+		s.pile.put(item)
+	default:
+		s.items <- item
+	}
+}
+
+// put is Put without Detach.
+func (s *Stream[K, T]) put(item Item[K, T]) {
+	if s.pile != nil {
+		s.pile.put(item)
 		return
 	}
 	s.items <- item
 }
 
 // Close tells the loop that no more results come.
-func (s *Stream[K, T]) Close() { close(s.items) }
+func (s *Stream[K, T]) Close() {
+	if s.pile != nil {
+		s.pile.close()
+		return
+	}
+	close(s.items)
+}
 
 // Wait drops the results that the loop has not taken, until Close. With
 // Detach it returns at once.
 func (s *Stream[K, T]) Wait() {
 	if s.loose != nil {
-		s.loose.leave()
+		s.loose.abandon(nil)
 		return
 	}
-	for range s.items {
+	for ok := true; ok; {
+		if s.pile != nil {
+			_, ok = s.pile.take(nil)
+		} else {
+			_, ok = <-s.items
+		}
 	}
 }

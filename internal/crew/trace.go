@@ -17,7 +17,7 @@ type traced struct {
 func (c *Crew[K, T]) trace(n int, task Task[T]) (T, error) {
 	ctx := c.beginTrace()
 	defer trace.StartRegion(ctx, "await.task").End()
-	trace.Logf(ctx, "await.task", "%d", n)
+	trace.Logf(ctx, "task", "%d", n)
 	return task(ctx)
 }
 

@@ -13,6 +13,7 @@ import (
 )
 
 const usage = `usage: demo [-urls FILE] [-limit N] [-timeout D] [-order finish|input]
+       demo -million [-limit N] [-timeout D]
 
 Demo fetches pages twice and shows the difference. The first pass ranges over
 await.AsCompleted and shows each page the moment it is here. The second pass
@@ -32,6 +33,9 @@ interface: 100 pages of different size and delay, the same in every run.
   -order ORDER   finish (the default): show a page when it is here;
                  input: show the pages in the order of the list, each as soon
                  as it and all before it are here (await.InOrder)
+  -million       fetch nothing; instead run 1,000,000 tasks from a sequence of
+                 inputs (await.AsCompletedSeq), 64 at once or as -limit says,
+                 and show that they take no more memory than a few
   -h             show this help
 
 Output to a terminal has a progress bar; other output is plain lines. A page
@@ -52,6 +56,7 @@ type config struct {
 	limit   int           // of pages at once; 0: none
 	timeout time.Duration // of each pass; 0: none
 	inOrder bool          // show the pages in the order of the list
+	million bool          // run a million tasks instead
 }
 
 func parse(args []string) (c config, err error) {
@@ -73,9 +78,13 @@ func parse(args []string) (c config, err error) {
 		c.inOrder = s == "input"
 		return unless(s == "input" || s == "finish", "want finish or input")
 	})
+	flags.BoolVar(&c.million, "million", false, "")
 	err = flags.Parse(args)
 	if err == nil && flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err == nil && c.million && (c.urls != "" || c.inOrder) {
+		err = errors.New("-million fetches nothing: it goes with -limit and -timeout only")
 	}
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		err = fmt.Errorf("%w (-h shows the help)", err)

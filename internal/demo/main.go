@@ -1,6 +1,7 @@
 // Demo fetches pages twice and shows the difference: with await.AsCompleted
 // each page can be used the moment it is here, with await.Gather when all are.
-// The two calls are in passes.go. Run it with -h to see the flags.
+// The two calls are in passes.go. With -million it runs a million tasks in
+// constant memory instead; see million.go. Run it with -h to see the flags.
 package main
 
 import (
@@ -42,6 +43,13 @@ func run(ctx context.Context, pages int, args []string, stdin io.Reader, stdout,
 	if err != nil {
 		complain(stderr, err)
 		return badUse
+	}
+	if c.million {
+		status := million(ctx, c, 1_000_000, stdout)
+		if ctx.Err() != nil {
+			return interrupted
+		}
+		return status
 	}
 
 	var urls []string

@@ -1,0 +1,149 @@
+package crew
+
+import (
+	"iter"
+	"runtime/debug"
+	"sync"
+)
+
+// Seq is a source that pulls its tasks from a sequence, one at a time, and
+// only when a worker is there to run the next.
+//
+// A worker that finds another one pulling leaves, and the one that pulls sees
+// to its successor when it has got a task. So one goroutine waits for the
+// sequence, however slow that is.
+type Seq[K, T any] struct {
+	crew  *Crew[K, T]
+	tasks iter.Seq2[K, Task[T]]
+
+	// The worker that pulls owns these, and the last worker after it.
+	next  func() (K, Task[T], bool)
+	stop  func()
+	n     int    // tasks claimed
+	fault *fault // the sequence's panic
+
+	mu      sync.Mutex // guards the rest; not held while the sequence runs
+	pulling bool       // a worker is in the sequence
+	shut    bool       // the sequence is not pulled any further
+}
+
+// Init readies the source.
+func (s *Seq[K, T]) Init(crew *Crew[K, T], tasks iter.Seq2[K, Task[T]]) {
+	s.crew, s.tasks = crew, tasks
+}
+
+// Claim pulls the next task.
+func (s *Seq[K, T]) Claim(turn *Turn) (n int, key K, task Task[T], ok bool) {
+	if !s.begin(turn) {
+		return n, key, nil, false
+	}
+	defer func() { // the sequence may call runtime.Goexit
+		if !s.end(ok, turn) {
+			ok = false
+		}
+	}()
+	if s.next == nil {
+		// Not earlier, and not on the loop's goroutine: that may be locked to
+		// its thread, and a coroutine stays with the kind that made it.
+		s.next, s.stop = iter.Pull2(s.guarded)
+	}
+	key, task, ok = s.next()
+	n = s.n
+	s.n++
+	if ok && task == nil {
+		s.fault = &fault{value: s.crew.config.Errors.NilTask(n), stack: debug.Stack()}
+	}
+	return n, key, task, ok
+}
+
+// begin makes the calling worker the one that pulls, or dismisses it.
+func (s *Seq[K, T]) begin(turn *Turn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shut {
+		return false
+	}
+	if s.pulling {
+		s.crew.Dismiss() // not the last: there is the one that pulls
+		turn.dismissed = true
+		return false
+	}
+	s.pulling = true
+	return true
+}
+
+// end follows the sequence's step. It reports whether the run goes on.
+func (s *Seq[K, T]) end(ok bool, turn *Turn) bool {
+	s.mu.Lock()
+	late := s.shut // Shut has dismissed this worker
+	if !late {
+		s.pulling = false // else it stays: End leaves the cleanup to this worker
+		s.shut = !ok || s.fault != nil
+	}
+	shut := s.shut
+	s.mu.Unlock()
+	if late {
+		turn.dismissed = true
+		s.cleanup()
+	}
+	if s.fault != nil {
+		s.crew.report(s.fault)
+	}
+	return !shut
+}
+
+// guarded is the sequence, with its panic caught where its stack still is.
+func (s *Seq[K, T]) guarded(yield func(K, Task[T]) bool) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if s.fault = caught(recover()); s.fault.value == nil {
+			s.fault.value = s.crew.config.Errors.Goexit
+		}
+	}()
+	s.tasks(yield)
+	returned = true
+}
+
+// cleanup runs what the sequence has deferred.
+func (s *Seq[K, T]) cleanup() {
+	if s.stop != nil {
+		s.stop()
+	}
+}
+
+// More reports whether nobody pulls, and the end has not been seen.
+func (s *Seq[K, T]) More(*Turn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.shut && !s.pulling
+}
+
+// Shut stops the pulling. If the sequence is in the middle of its next step,
+// its worker is not waited for any more, and cleans up when the step returns.
+func (s *Seq[K, T]) Shut() {
+	s.mu.Lock()
+	last := !s.shut && s.pulling && s.crew.Dismiss()
+	s.shut = true
+	s.mu.Unlock()
+	if last {
+		s.crew.Finish()
+	}
+}
+
+// End cleans up, unless that is left to the worker that pulls.
+func (s *Seq[K, T]) End() {
+	s.mu.Lock()
+	pulling := s.pulling
+	s.mu.Unlock()
+	if pulling {
+		return
+	}
+	fault := s.fault
+	s.cleanup()
+	if s.fault != fault {
+		s.crew.report(s.fault)
+	}
+}
