@@ -157,11 +157,11 @@ func newRun[T any](ctx context.Context, tasks []Task[T], opts []Option) *run[T] 
 // unstarted yields the tasks that never ran, in input order.
 func (r *run[T]) unstarted(yield func(int, Result[T]) bool) {
 	claimed := r.Claimed()
-	if claimed == len(r.Tasks) || r.Panicked() {
+	if claimed == len(r.Tasks) {
 		return
 	}
 	err := notStarted(r.Cause())
-	for i := claimed; i < len(r.Tasks) && yield(i, Result[T]{Err: err}); i++ {
+	for i := claimed; i < len(r.Tasks) && !r.Panicked() && yield(i, Result[T]{Err: err}); i++ {
 	}
 }
 
@@ -228,8 +228,8 @@ type seqRun[K, T any] struct {
 // newSeqRun readies a run.
 func newSeqRun[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts []Option) *seqRun[K, T] {
 	r := new(seqRun[K, T])
-	r.source.Init(&r.Crew, tasks)
-	r.Init(ctx, seqSettings(opts), &r.source, crew.Unlimited, true)
+	r.source.Init(ctx, &r.Crew, tasks)
+	r.Init(ctx, settings(opts), &r.source, crew.Unlimited, true)
 	return r
 }
 

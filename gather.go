@@ -58,7 +58,7 @@ type slots[T any] struct {
 func (s *slots[T]) run(ctx context.Context, tasks []Task[T], config *crew.Config, sink crew.Sink[struct{}, T]) {
 	s.Tasks = tasks
 	s.Gate.Init()
-	s.Crew.Init(ctx, config, &s.List, sink, false)
+	s.Crew.Init(ctx, config, crew.Within(ctx, &s.Crew, config, &s.List, false), sink)
 	s.Start()
 	s.Wait()
 	s.Stop()

@@ -64,23 +64,36 @@ func reorder[K, T any](stream *crew.Stream[K, T], yield func(crew.Item[K, T]) bo
 	head := 0               // the number of the result to yield next
 	ring := make([]slot, 8) // of the results from head on; its length is a power of two
 	at := func(n int) *slot { return &ring[n&(len(ring)-1)] }
+	next := func() bool { // yields the result at head
+		item := at(head).item
+		*at(head) = slot{} // the loop has the result, or nobody
+		head++
+		stream.Took()
+		return yield(item)
+	}
 	for item, ok := stream.Next(); ok; item, ok = stream.Next() {
 		for item.N-head >= len(ring) {
 			old := ring
 			ring = make([]slot, 2*len(old))
-			for n := head; n < head+len(old); n++ {
-				*at(n) = old[n&(len(old)-1)]
+			for i := range old {
+				*at(head + i) = old[(head+i)&(len(old)-1)]
 			}
 		}
 		*at(item.N) = slot{item, true}
-		for s := at(head); s.full && !stream.Panicked(); s = at(head) {
-			item := s.item
-			*s = slot{} // the loop has the result, or nobody
-			head++
-			stream.Took()
-			if !yield(item) {
+		for at(head).full && !stream.Panicked() {
+			if !next() {
 				return false
 			}
+		}
+	}
+	// With Detach, a task that a sequence offered too late leaves a gap.
+	for range ring {
+		if at(head).full && !stream.Panicked() {
+			if !next() {
+				return false
+			}
+		} else {
+			head++
 		}
 	}
 	return true

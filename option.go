@@ -118,7 +118,7 @@ func Detach() Option { return detach{} }
 func Recover() Option { return recoverAll{} }
 
 // defaults is the configuration of a call without options.
-var defaults = crew.Config{Limit: crew.Unlimited, Buffer: crew.Unlimited, Errors: &crewErrors}
+var defaults = crew.Config{Limit: crew.Unlimited, Buffer: crew.Unset, Errors: &crewErrors}
 
 // settings is what opts come to.
 func settings(opts []Option) *crew.Config {
@@ -128,16 +128,6 @@ func settings(opts []Option) *crew.Config {
 	config := defaults
 	for _, opt := range opts {
 		opt.apply(&config)
-	}
-	return &config
-}
-
-// seqSettings is what opts come to for a sequence or a queue, which have no
-// number of tasks to derive a buffer from.
-func seqSettings(opts []Option) *crew.Config {
-	config := *settings(opts)
-	if config.Buffer == crew.Unlimited {
-		config.Buffer = config.Limit
 	}
 	return &config
 }

@@ -48,7 +48,7 @@ func (q *Queue[K, T]) AsCompleted(ctx context.Context, opts ...Option) iter.Seq2
 			source crew.QueueRun[K, T]
 		}
 		r.source.Init(&q.queue, &r.Crew)
-		r.Init(ctx, seqSettings(opts), &r.source, crew.Unlimited, false)
+		r.Init(ctx, settings(opts), &r.source, crew.Unlimited, false)
 		if !r.source.Start() {
 			r.Cancel(ErrStopped)
 			panic("await: Queue.AsCompleted: another loop ranges over the queue")

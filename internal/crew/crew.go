@@ -62,8 +62,11 @@ type Sink[K, T any] interface {
 	Wait()
 }
 
-// Unlimited is the Limit and the Buffer of a call that sets none.
-const Unlimited = math.MaxInt
+// Unlimited is the Limit of a call that sets none, and Unset its Buffer.
+const (
+	Unlimited = math.MaxInt
+	Unset     = -1
+)
 
 // Config is what the options of a call come to.
 type Config struct {
@@ -120,11 +123,8 @@ type Crew[K, T any] struct {
 }
 
 // Init readies a crew that has not been used.
-func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], sink Sink[K, T], blocks bool) {
+func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], sink Sink[K, T]) {
 	c.source, c.sink, c.config = source, sink, config
-	if config.Limiter != nil {
-		c.source = newWithin(ctx, c, source, blocks)
-	}
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
 	if config.Name != "" {
 		c.ctx = pprof.WithLabels(c.ctx, pprof.Labels("await", config.Name))

@@ -8,10 +8,13 @@ import (
 )
 
 // Limiter is a number of places that several crews share.
-type Limiter struct{ places *semaphore.Weighted }
+type Limiter struct {
+	N      int // the number of places
+	places *semaphore.Weighted
+}
 
 // NewLimiter returns a limiter with n places.
-func NewLimiter(n int) *Limiter { return &Limiter{semaphore.NewWeighted(int64(n))} }
+func NewLimiter(n int) *Limiter { return &Limiter{n, semaphore.NewWeighted(int64(n))} }
 
 // acquire waits for a place; outer is that of the task that asks, or nil. It
 // returns nil if ctx ends first.
@@ -47,7 +50,7 @@ type waiter struct {
 // acquire waits for p to be lent, or for a place of the limiter's own.
 func (p *place) acquire(ctx context.Context) *place {
 	p.mu.Lock()
-	if !p.lent && p.left { // with Detach: the task has ended, and has given the place back
+	if !p.lent && p.left { // the task has ended, and has given the place back; its context is still in use
 		p.mu.Unlock()
 		return p.limiter.acquire(ctx, p.lender)
 	}
@@ -147,8 +150,7 @@ func (p *place) takeBack() {
 type placeKey struct{ limiter *Limiter }
 
 // within is a source whose tasks run within a limiter. It stands between the
-// crew and its source. One worker at a time waits for a place, so tasks start in
-// the order of the claims, and nothing that was claimed is left without one.
+// crew and its source. One worker of the crew at a time waits for a place.
 type within[K, T any] struct {
 	Source[K, T]
 	crew    *Crew[K, T]
@@ -160,10 +162,14 @@ type within[K, T any] struct {
 	waiting bool       // a worker is claiming
 }
 
-func newWithin[K, T any](ctx context.Context, crew *Crew[K, T], source Source[K, T], blocks bool) *within[K, T] {
-	limiter := crew.config.Limiter
-	outer, _ := ctx.Value(placeKey{limiter}).(*place)
-	return &within[K, T]{Source: source, crew: crew, limiter: limiter, outer: outer, blocks: blocks}
+// Within is the source within the limiter of the configuration, if there is
+// one. ctx is that of the call.
+func Within[K, T any](ctx context.Context, crew *Crew[K, T], config *Config, source Source[K, T], blocks bool) Source[K, T] {
+	if config.Limiter == nil {
+		return source
+	}
+	outer, _ := ctx.Value(placeKey{config.Limiter}).(*place)
+	return &within[K, T]{Source: source, crew: crew, limiter: config.Limiter, outer: outer, blocks: blocks}
 }
 
 // More reports whether nobody is claiming, and there is something to claim.
@@ -179,18 +185,20 @@ func (w *within[K, T]) Claim(turn *Turn) (n int, key K, task Task[T], ok bool) {
 		return n, key, nil, false
 	}
 	defer w.end()
-	var p *place
 	if w.blocks {
 		if n, key, task, ok = w.Source.Claim(turn); !ok {
 			return n, key, nil, false
 		}
-		if p = w.limiter.acquire(w.crew.ctx, w.outer); p == nil {
-			return n, key, nil, false
-		}
-	} else {
-		if p = w.limiter.acquire(w.crew.ctx, w.outer); p == nil {
-			return n, key, nil, false
-		}
+	}
+	p := w.limiter.acquire(w.crew.ctx, w.outer)
+	if p == nil {
+		return n, key, nil, false
+	}
+	if w.crew.ctx.Err() != nil { // a lent place may have come since
+		p.leave()
+		return n, key, nil, false
+	}
+	if !w.blocks {
 		if n, key, task, ok = w.Source.Claim(turn); !ok {
 			p.leave()
 			return n, key, nil, false

@@ -28,6 +28,7 @@ func (l *loose[K, T]) Claim(turn *Turn) (n int, key K, task Task[T], ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
+		turn.leave()
 		return n, key, nil, false
 	}
 	if !l.blocks {
@@ -62,4 +63,11 @@ func (l *loose[K, T]) abandon(cause error) {
 	for _, n := range slices.Sorted(maps.Keys(l.running)) {
 		l.abandoned = append(l.abandoned, Item[K, T]{N: n, Key: l.running[n], Err: cause})
 	}
+}
+
+// leave lets no result through any more: nobody is there to take it.
+func (l *loose[K, T]) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended, l.running, l.abandoned = true, nil, nil
 }

@@ -1,6 +1,7 @@
 package crew
 
 import (
+	"context"
 	"iter"
 	"runtime/debug"
 	"sync"
@@ -14,6 +15,7 @@ import (
 // sequence, however slow that is.
 type Seq[K, T any] struct {
 	crew  *Crew[K, T]
+	ctx   context.Context // of the caller
 	tasks iter.Seq2[K, Task[T]]
 
 	// The worker that pulls owns these, and the last worker after it.
@@ -28,8 +30,8 @@ type Seq[K, T any] struct {
 }
 
 // Init readies the source.
-func (s *Seq[K, T]) Init(crew *Crew[K, T], tasks iter.Seq2[K, Task[T]]) {
-	s.crew, s.tasks = crew, tasks
+func (s *Seq[K, T]) Init(ctx context.Context, crew *Crew[K, T], tasks iter.Seq2[K, Task[T]]) {
+	s.ctx, s.crew, s.tasks = ctx, crew, tasks
 }
 
 // Claim pulls the next task.
@@ -78,15 +80,14 @@ func (s *Seq[K, T]) end(ok bool, turn *Turn) bool {
 	late := s.shut // Shut has dismissed this worker
 	if !late {
 		s.pulling = false // else it stays: End leaves the cleanup to this worker
-		s.shut = !ok || s.fault != nil
+		s.shut = !ok || s.fault != nil || s.ctx.Err() != nil
 	}
 	shut := s.shut
 	s.mu.Unlock()
 	if late {
 		turn.dismissed = true
 		s.cleanup()
-	}
-	if s.fault != nil {
+	} else if s.fault != nil {
 		s.crew.report(s.fault)
 	}
 	return !shut
@@ -107,8 +108,15 @@ func (s *Seq[K, T]) guarded(yield func(K, Task[T]) bool) {
 	returned = true
 }
 
-// cleanup runs what the sequence has deferred.
+// cleanup runs what the sequence has deferred, and reports its panic, if there
+// is one that was not.
 func (s *Seq[K, T]) cleanup() {
+	reported := s.fault
+	defer func() { // stop passes a runtime.Goexit on
+		if s.fault != reported {
+			s.crew.report(s.fault)
+		}
+	}()
 	if s.stop != nil {
 		s.stop()
 	}
@@ -138,12 +146,7 @@ func (s *Seq[K, T]) End() {
 	s.mu.Lock()
 	pulling := s.pulling
 	s.mu.Unlock()
-	if pulling {
-		return
-	}
-	fault := s.fault
-	s.cleanup()
-	if s.fault != fault {
-		s.crew.report(s.fault)
+	if !pulling {
+		s.cleanup()
 	}
 }

@@ -29,21 +29,37 @@ const mostBuffered = 1 << 10
 // Init readies a stream of at most n results. blocks tells whether Claim of
 // the source may block, as a sequence may.
 func (s *Stream[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], n int, blocks bool) {
-	buffer := n
-	if config.Limit < n && config.Buffer < n-config.Limit {
-		buffer = config.Limit + config.Buffer
-		s.room = make(chan struct{}, buffer)
+	limit, buffer := config.Limit, config.Buffer
+	if limit == Unlimited && config.Limiter != nil {
+		limit = config.Limiter.N
 	}
-	if n == Unlimited && buffer > mostBuffered {
+	if buffer == Unset {
+		buffer = n
+		if n == Unlimited {
+			buffer = limit
+		}
+	}
+	most := n // that can have been claimed and not taken by the loop
+	if limit < n && buffer < n-limit {
+		most = limit + buffer
+		s.room = make(chan struct{}, most)
+	}
+	if n == Unlimited && most > mostBuffered {
 		s.pile = newPile[Item[K, T]]()
 	} else {
-		s.items = make(chan Item[K, T], buffer)
+		s.items = make(chan Item[K, T], most)
+	}
+	if blocks {
+		source = Within(ctx, &s.Crew, config, source, true)
 	}
 	if config.Detach {
 		s.loose = &loose[K, T]{Source: source, blocks: blocks, running: make(map[int]K)}
 		source = s.loose
 	}
-	s.Crew.Init(ctx, config, source, s, blocks)
+	if !blocks {
+		source = Within(ctx, &s.Crew, config, source, false)
+	}
+	s.Crew.Init(ctx, config, source, s)
 }
 
 // Next blocks until a task has finished; ok is false when no more results
@@ -97,14 +113,11 @@ func (s *Stream[K, T]) take() (item Item[K, T], ok bool) {
 // Put keeps a result for the loop.
 func (s *Stream[K, T]) Put(n int, key K, value T, err error) {
 	item := Item[K, T]{n, key, value, err}
-	switch {
-	case s.loose != nil:
+	if s.loose != nil {
 		s.loose.put(item, s.put)
-	case s.pile != nil:
-		s.pile.put(item)
-	default:
-		s.items <- item
+		return
 	}
+	s.put(item)
 }
 
 // put is Put without Detach.
@@ -126,10 +139,13 @@ func (s *Stream[K, T]) Close() {
 }
 
 // Wait drops the results that the loop has not taken, until Close. With
-// Detach it returns at once.
+// Detach it drops those that are there.
 func (s *Stream[K, T]) Wait() {
 	if s.loose != nil {
-		s.loose.abandon(nil)
+		s.loose.leave()
+		for ok := true; ok; {
+			_, ok = s.take() // does not wait: the context has ended
+		}
 		return
 	}
 	for ok := true; ok; {
