@@ -70,10 +70,10 @@
 //
 // # Cost
 //
-// A call allocates six times, whatever the number of tasks, and memory for
-// the results. A task that returns at once costs about as much as sending
-// its result through a channel. Results that wait are kept until the loop
-// takes them or ends.
+// A call on a list allocates a fixed number of times, six or so without
+// options, whatever the number of tasks, and memory for the results. A task
+// that returns at once costs about as much as sending its result through a
+// channel. Results that wait are kept until the loop takes them or ends.
 package await
 
 import (
@@ -183,9 +183,10 @@ func Tasks[In, T any](inputs []In, fn func(context.Context, In) (T, error)) []Ta
 // AsCompletedSeq is [AsCompleted] for a sequence of tasks, each with a key that
 // comes back with its result: [TaskSeq] pairs inputs with tasks, [slices.All]
 // gives the tasks of a list their index, and [maps.All] tasks their name. The
-// sequence may be endless. With [Limit] l the call takes constant memory:
-// at most l tasks run, and at most [Buffer] results wait, by default l; then the
-// sequence waits for the loop. Without a limit, nothing holds it back.
+// sequence may be endless. With [Limit] l, or [Within] a limiter for l tasks,
+// the call takes constant memory: at most l tasks run, and at most [Buffer]
+// results wait, by default l; then the sequence waits for the loop. Without a
+// limit, nothing holds it back.
 //
 // The sequence is pulled only when a task can start (with [Within]: by one
 // task more, which waits for its place), by one goroutine of the call at a time,
@@ -193,7 +194,8 @@ func Tasks[In, T any](inputs []In, fn func(context.Context, In) (T, error)) []Ta
 // deferred has run when control leaves the loop. There is one exception: if
 // the sequence is in the middle of its next step then, be it blocked for
 // ever, it does not hold up the end; it is stopped when that step returns, and
-// the task that it then offers is not started.
+// the task that it then offers is not started. (With [Detach], the sequence
+// is stopped when the last of the tasks that were left behind has returned.)
 //
 // When ctx ends, the sequence is not pulled any further, and the loop ends
 // with the results of the tasks that have begun. A panic in the sequence, or

@@ -35,7 +35,7 @@ var (
 // tasks that were running then.
 type TaskError struct {
 	Index int   // of the task, from 0
-	Err   error // what it returned; or an error that matches ErrGoexit, ErrNotStarted or, with Recover, a *PanicError
+	Err   error // what it returned, or why it did not return: see Result
 }
 
 // Error returns the index and the text of Err: "task 3: connection refused".
@@ -49,8 +49,13 @@ func (e *TaskError) Unwrap() error { return e.Err }
 // context of the tasks that were running then. With Recover it is the error
 // of the task's result.
 type PanicError struct {
-	Value any    // what the task panicked with; a *runtime.PanicNilError for panic(nil)
-	Stack []byte // the stack of the task's goroutine, as from debug.Stack; panics of other tasks that came before the call could end are told of after it
+	// Value is what the task, or the sequence of tasks, panicked with: a
+	// *runtime.PanicNilError for panic(nil).
+	Value any
+
+	// Stack is the stack of that panic, as from debug.Stack. If other tasks
+	// panicked too before the call could end, their values and stacks follow.
+	Stack []byte
 }
 
 // Error returns the value and the stack.

@@ -185,8 +185,9 @@ func unboxed[T any](value any) T {
 //
 // If every result is an error, it returns all of them joined (see
 // [errors.Join]), each with its key: "task 3: connection refused". If there
-// are no results, it returns [ErrNoTasks]. It keeps every error it has met
-// until the first success.
+// are no results, it returns [ErrNoTasks]; a sequence or a [Queue] has none if
+// its context has ended. It keeps every error it has met until the first
+// success.
 //
 // It panics at once if results is nil.
 func First[K, T any](results iter.Seq2[K, Result[T]]) (K, T, error) {

@@ -896,6 +896,28 @@ func TestANestedCallThatWaitsGetsTheLentPlaceWhenItComesBack(t *testing.T) {
 	})
 }
 
+func TestNestedCallsOfOneTaskGetItsPlaceInTheOrderInWhichTheyAsked(t *testing.T) {
+	eachCall(t, func(t *testing.T, call call) {
+		l := await.NewLimiter(1)
+		d := newDiary()
+		await.Settle(t.Context(), []await.Task[int]{func(ctx context.Context) (int, error) {
+			var group sync.WaitGroup
+			for _, name := range []string{"a", "b", "c"} {
+				group.Go(func() { call(ctx, d.starting(name, seconds(1, 1, 1)...), await.Within(l)) })
+				synctest.Wait()
+			}
+			group.Wait()
+			return 0, nil
+		}}, await.Within(l))
+		require.Equal(t, []string{
+			"0s a0",
+			"1s a1", "2s b0", "3s c0",
+			"4s a2", "5s b1", "6s c1",
+			"7s b2", "8s c2",
+		}, d.lines)
+	})
+}
+
 // A task runs by itself, then calls, then runs by itself again. All that time
 // its place is taken.
 func TestATaskKeepsItsPlaceBeforeAndAfterItsNestedCalls(t *testing.T) {
@@ -968,6 +990,29 @@ func TestATaskThatHasEndedLendsNoPlace(t *testing.T) {
 		late.Wait()
 		require.EqualValues(t, 1, c.peak.Load())
 		require.Equal(t, []string{"0s sibling0", "2s sibling1", "4s late0", "5s late1"}, d.lines)
+		requireFree(t, l, 1)
+	})
+}
+
+// Here the goroutine's task has ended too, but not the one above it, whose only
+// place it is, and which waits for the goroutine.
+func TestATaskThatHasEndedPassesOnWhatItsLenderLends(t *testing.T) {
+	eachCall(t, func(t *testing.T, call call) {
+		l := await.NewLimiter(1)
+		d := newDiary()
+		await.Settle(t.Context(), []await.Task[int]{func(ctx context.Context) (int, error) {
+			var late sync.WaitGroup
+			await.Settle(ctx, []await.Task[int]{func(ctx context.Context) (int, error) {
+				late.Go(func() {
+					time.Sleep(time.Second)
+					call(context.WithoutCancel(ctx), d.starting("late", seconds(1, 1)...), await.Within(l))
+				})
+				return 0, nil
+			}}, await.Within(l))
+			late.Wait()
+			return 0, nil
+		}}, await.Within(l))
+		require.Equal(t, []string{"1s late0", "2s late1"}, d.lines)
 		requireFree(t, l, 1)
 	})
 }
@@ -1475,6 +1520,24 @@ func TestManyCallsShareALimiterWithRealGoroutines(t *testing.T) {
 			})
 			requireNoWorkers(t)
 		})
+	}
+}
+
+// A worker may get its place at the moment the loop is left, and then find
+// nothing to claim any more.
+func TestAPlaceThatComesTooLateIsGivenBack(t *testing.T) {
+	for _, opts := range [][]await.Option{nil, {await.Detach()}} {
+		orHang(func() {
+			const places = 2
+			l := await.NewLimiter(places)
+			for range 2000 {
+				for range queueOf(instant(6)...).AsCompleted(t.Context(), append(opts, await.Within(l))...) {
+					break
+				}
+			}
+			requireAllPlaces(t, l, places)
+		})
+		requireNoWorkers(t)
 	}
 }
 

@@ -29,7 +29,7 @@ func (recoverAll) apply(c *crew.Config) { c.Recover = true }
 func (w within) apply(c *crew.Config)   { c.Limiter = w.limiter.limiter }
 
 // Limit lets at most n tasks of this call run at once; while there are n
-// tasks to run, exactly n run, and they start in input order.
+// tasks to run, exactly n run, and they are taken up in input order.
 //
 // Default: no limit, every task runs at once. Limit panics if n < 1.
 func Limit(n int) Option {
@@ -42,12 +42,13 @@ func Limit(n int) Option {
 // Buffer lets at most n finished results wait for the loop. A task that
 // finishes when the buffer is full keeps its place under [Limit] until there
 // is room. So a loop that has stopped reading sees at most limit + n tasks
-// started and not yet yielded. Without a Limit every task starts at once, and
-// Buffer changes nothing. [Gather] and [Settle], which nobody reads before the
-// end, do not use it.
+// started and not yet yielded. Without a Limit, [Within] a limiter for l tasks
+// counts as the limit; without either, every task starts at once, and Buffer
+// changes nothing. [Gather] and [Settle], which nobody reads before the end,
+// do not use it.
 //
 // Default: for a list, as many as there are tasks, so that a slow loop never
-// holds tasks back; for a sequence or a [Queue], the same number as Limit.
+// holds tasks back; for a sequence or a [Queue], the same number as the limit.
 // Buffer panics if n < 0.
 func Buffer(n int) Option {
 	if n < 0 {
@@ -111,7 +112,8 @@ func Name(s string) Option { return name(s) }
 func Detach() Option { return detach{} }
 
 // Recover makes a task's panic the error of its result, a [*PanicError], and
-// cancels nothing.
+// cancels nothing (but an error makes a [Gather] fail). A panic of a sequence,
+// which belongs to no task, is raised all the same.
 //
 // Default: a panic cancels the other tasks and is raised again on the
 // caller's goroutine.

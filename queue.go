@@ -29,8 +29,8 @@ func (q *Queue[K, T]) Add(key K, task Task[T]) {
 func (q *Queue[K, T]) Len() int { return q.queue.Len() }
 
 // AsCompleted runs the tasks of the queue and yields their keys and results,
-// in the order in which they finish. Tasks start in the order in which they
-// were added. What is said of [AsCompletedSeq] about limits, buffers and
+// in the order in which they finish. Tasks are taken up in the order in which
+// they were added. What is said of [AsCompletedSeq] about limits, buffers and
 // panics holds here too.
 //
 // The loop ends when Len is 0: every task added so far has been yielded, and

@@ -117,8 +117,9 @@ type Crew[K, T any] struct {
 	// when it begins.
 	coming atomic.Bool
 
-	// live counts the workers launched and not yet gone. Each takes itself
-	// off; the one that reaches 0 closes the sink.
+	// live counts the workers launched and not yet gone, and config.held.
+	// Each takes itself off, or Dismiss does; whoever reaches 0 closes the
+	// sink.
 	live atomic.Int64
 }
 
