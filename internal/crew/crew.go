@@ -41,7 +41,8 @@ type Source[K, T any] interface {
 	// Shut follows the end of the loop: no claim succeeds any more, and no
 	// claim that cannot come to its end is waited for.
 	Shut()
-	// End follows the last Claim: no worker is left.
+	// End follows the last Claim. With Detach, a sequence gets it twice, and
+	// the first time tasks may still run.
 	End()
 }
 

@@ -27,11 +27,15 @@ type Seq[K, T any] struct {
 	mu      sync.Mutex // guards the rest; not held while the sequence runs
 	pulling bool       // a worker is in the sequence
 	shut    bool       // the sequence is not pulled any further
+	ending  bool       // somebody cleans up, or has
+
+	ended chan struct{} // closed by whoever has cleaned up
 }
 
 // Init readies the source.
 func (s *Seq[K, T]) Init(ctx context.Context, crew *Crew[K, T], tasks iter.Seq2[K, Task[T]]) {
 	s.ctx, s.crew, s.tasks = ctx, crew, tasks
+	s.ended = make(chan struct{})
 }
 
 // Claim pulls the next task.
@@ -86,7 +90,7 @@ func (s *Seq[K, T]) end(ok bool, turn *Turn) bool {
 	s.mu.Unlock()
 	if late {
 		turn.dismissed = true
-		s.cleanup()
+		s.cleanup(nil)
 	} else if s.fault != nil {
 		s.crew.report(s.fault)
 	}
@@ -108,10 +112,9 @@ func (s *Seq[K, T]) guarded(yield func(K, Task[T]) bool) {
 	returned = true
 }
 
-// cleanup runs what the sequence has deferred, and reports its panic, if there
-// is one that was not.
-func (s *Seq[K, T]) cleanup() {
-	reported := s.fault
+// cleanup runs what the sequence has deferred. Then it reports the sequence's
+// panic, unless that was reported before.
+func (s *Seq[K, T]) cleanup(reported *fault) {
 	defer func() { // stop passes a runtime.Goexit on
 		if s.fault != reported {
 			s.crew.report(s.fault)
@@ -141,12 +144,20 @@ func (s *Seq[K, T]) Shut() {
 	}
 }
 
-// End cleans up, unless that is left to the worker that pulls.
+// End cleans up, unless that is left to the worker that pulls. With Detach it
+// is called twice, by the loop's end and by the last worker: one of them
+// cleans up, and the other waits for it.
 func (s *Seq[K, T]) End() {
 	s.mu.Lock()
-	pulling := s.pulling
+	pulling, first := s.pulling, !s.ending
+	s.ending = true
 	s.mu.Unlock()
-	if !pulling {
-		s.cleanup()
+	switch {
+	case pulling:
+	case first:
+		defer close(s.ended)
+		s.cleanup(s.fault)
+	default:
+		<-s.ended
 	}
 }

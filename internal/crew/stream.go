@@ -143,6 +143,9 @@ func (s *Stream[K, T]) Close() {
 func (s *Stream[K, T]) Wait() {
 	if s.loose != nil {
 		s.loose.leave()
+		if s.loose.blocks {
+			s.end()
+		}
 		for ok := true; ok; {
 			_, ok = s.take() // does not wait: the context has ended
 		}
@@ -155,4 +158,16 @@ func (s *Stream[K, T]) Wait() {
 			_, ok = <-s.items
 		}
 	}
+}
+
+// end ends the source before its last worker does. It does so on a goroutine
+// of the crew: the loop's may be locked to its thread, and then it cannot stop
+// a coroutine that the crew has made.
+func (s *Stream[K, T]) end() {
+	done := make(chan struct{})
+	s.launch(func() {
+		defer close(done)
+		s.source.End()
+	})
+	<-done
 }
