@@ -467,7 +467,7 @@ func TestWhatTheSequenceAndATaskWroteIsVisibleToTheBody(t *testing.T) {
 func TestDuplicatesInASequenceAreSeparateTasks(t *testing.T) {
 	bothSeqs(t, func(t *testing.T, stream seqStreamer) {
 		calls := 0
-		task := func(context.Context) (int, error) { calls++; return calls, nil }
+		task := func(ctx context.Context) (int, error) { calls++; return calls, ctx.Err() }
 		got := arrivals(stream(t.Context(), func(yield func(int, await.Task[int]) bool) {
 			for range 3 {
 				if !yield(7, task) {
@@ -806,7 +806,7 @@ func TestASequenceIsNotPulledAfterTheLoop(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			bothSeqs(t, func(t *testing.T, stream seqStreamer) {
 				w := spring(time.Second)
-				d.leave(stream(t.Context(), w.seq, await.Limit(4)), func() bool { return true })
+				d.leave(stream(t.Context(), w.seq, await.Limit(4)), func() bool { synctest.Wait(); return true })
 				w.requireOver(t)
 				pulled, started := w.pulled.Load(), w.started.Load()
 				require.LessOrEqual(t, pulled, int64(8))
@@ -2609,7 +2609,7 @@ func TestTheRangingGoroutineMayBeLockedToItsThread(t *testing.T) {
 		for i := range stream(t.Context(), w.seq, await.Limit(2)) {
 			if i%2 == 0 {
 				runtime.LockOSThread()
-				defer runtime.UnlockOSThread()
+				defer runtime.UnlockOSThread() //nolint:gocritic // it is the goroutine's, not the loop's
 			}
 		}
 		w.requireOver(t)

@@ -159,7 +159,11 @@ func (c *Crew[K, T]) Cause() error { return context.Cause(c.ctx) }
 // it does not wait). If a task has panicked, Stop panics. The loop defers it,
 // so that it also runs when the body panics or calls runtime.Goexit.
 func (c *Crew[K, T]) Stop() {
-	c.cancel(c.config.Errors.Stopped)
+	cause := c.config.Errors.Stopped
+	if last := c.panics.Load(); last != nil {
+		cause = last.first().err // its worker may not have come to that yet
+	}
+	c.cancel(cause)
 	c.source.Shut()
 	c.sink.Wait()
 	c.endTrace()

@@ -15,6 +15,14 @@ type fault struct {
 	older *fault
 }
 
+// first is the oldest of the list.
+func (f *fault) first() *fault {
+	for f.older != nil {
+		f = f.older
+	}
+	return f
+}
+
 // caught is a fault with what a deferred function has recovered from a task
 // that did not return. The value is nil after runtime.Goexit, and after
 // panic(nil) in a program that asks for GODEBUG=panicnil=1.

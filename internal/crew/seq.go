@@ -80,19 +80,20 @@ func (s *Seq[K, T]) begin(turn *Turn) bool {
 
 // end follows the sequence's step. It reports whether the run goes on.
 func (s *Seq[K, T]) end(ok bool, turn *Turn) bool {
+	fault := s.fault // no longer this worker's to look at when pulling is false
 	s.mu.Lock()
 	late := s.shut // Shut has dismissed this worker
 	if !late {
 		s.pulling = false // else it stays: End leaves the cleanup to this worker
-		s.shut = !ok || s.fault != nil || s.ctx.Err() != nil
+		s.shut = !ok || fault != nil || s.ctx.Err() != nil
 	}
 	shut := s.shut
 	s.mu.Unlock()
 	if late {
 		turn.dismissed = true
 		s.cleanup(nil)
-	} else if s.fault != nil {
-		s.crew.report(s.fault)
+	} else if fault != nil {
+		s.crew.report(fault)
 	}
 	return !shut
 }
