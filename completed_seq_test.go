@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/ascompleted/await"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -1201,7 +1202,7 @@ func TestABlockedSequenceIsPulledByNobodyElse(t *testing.T) {
 		w.n = 3
 		go func() {
 			time.Sleep(time.Hour)
-			require.EqualValues(t, 2, w.started.Load())
+			assert.EqualValues(t, 2, w.started.Load())
 			close(release)
 		}()
 		got := arrivals(stream(t.Context(), w.seq, await.Limit(10)))
@@ -2446,12 +2447,14 @@ func TestWithinALimiterASequenceIsPulledOneTaskAheadOfItsPlace(t *testing.T) {
 
 // requireTaskWaitsInVain ranges an endless sequence whose first task waits for
 // the only place in a limiter when the context ends.
-func requireTaskWaitsInVain(t *testing.T, stream seqStreamer, ctx context.Context, opts ...await.Option) {
+func requireTaskWaitsInVain(ctx context.Context, t *testing.T, stream seqStreamer, opts ...await.Option) {
 	t.Helper()
 	limiter := await.NewLimiter(1)
 	var other sync.WaitGroup
 	defer other.Wait()
-	other.Go(func() { await.Settle(t.Context(), seconds(60), await.Within(limiter)) })
+	other.Go(func() { //nolint:contextcheck // the other call does not end with ctx
+		await.Settle(t.Context(), seconds(60), await.Within(limiter))
+	})
 	synctest.Wait()
 	w := spring(time.Second)
 	start := time.Now()
@@ -2461,7 +2464,8 @@ func requireTaskWaitsInVain(t *testing.T, stream seqStreamer, ctx context.Contex
 	w.requireOver(t)
 	require.Zero(t, w.started.Load())
 	other.Wait()
-	require.Len(t, arrivals(stream(t.Context(), slices.All(seconds(1, 2)), await.Within(limiter))), 2, "the place is free again")
+	again := stream(t.Context(), slices.All(seconds(1, 2)), await.Within(limiter)) //nolint:contextcheck // ctx has ended
+	require.Len(t, arrivals(again), 2, "the place is free again")
 }
 
 func TestATaskOfASequenceThatWaitsForItsPlaceDoesNotHoldUpTheEnd(t *testing.T) {
@@ -2470,7 +2474,7 @@ func TestATaskOfASequenceThatWaitsForItsPlaceDoesNotHoldUpTheEnd(t *testing.T) {
 			bothSeqs(t, func(t *testing.T, stream seqStreamer) {
 				for _, opts := range [][]await.Option{nil, {await.Limit(2)}, {await.Limit(1), await.Buffer(0)}} {
 					ctx, cancel := e.end(t.Context(), time.Second)
-					requireTaskWaitsInVain(t, stream, ctx, opts...)
+					requireTaskWaitsInVain(ctx, t, stream, opts...)
 					cancel()
 				}
 			})
@@ -2482,7 +2486,7 @@ func TestWithDetachATaskOfASequenceThatWaitsForItsPlaceHasNoResult(t *testing.T)
 	bothSeqs(t, func(t *testing.T, stream seqStreamer) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		requireTaskWaitsInVain(t, stream, ctx, await.Detach())
+		requireTaskWaitsInVain(ctx, t, stream, await.Detach())
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ascompleted/await"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -181,7 +182,7 @@ func TestInOrderSeqWhicheverTaskBlocksTheBoundIsExact(t *testing.T) {
 				go func() {
 					defer close(ended)
 					for i := range await.InOrderSeq(t.Context(), w.seq, await.Limit(limit), await.Buffer(buffer)) {
-						require.Equal(t, yielded, i)
+						assert.Equal(t, yielded, i)
 						yielded++
 					}
 				}()

@@ -67,7 +67,8 @@ func Buffer(n int) Option {
 // own Within(l), it lends its place to that call's tasks. So that call always
 // makes progress, even with NewLimiter(1) and at any depth, and no more than n
 // of the innermost tasks run at once. The inner call must be given the context
-// of the outer task, or one made from it: that is how it is known.
+// of the outer task, or one made from it: that is how it is known. Different
+// limiters must be nested in one order, as mutexes must be locked in one.
 //
 // Default: no limiter. Within panics if l is nil.
 func Within(l *Limiter) Option {
