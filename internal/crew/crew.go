@@ -118,6 +118,8 @@ type Crew[K, T any] struct {
 	// when it begins.
 	coming atomic.Bool
 
+	turns bool // the source needs a Turn of each worker
+
 	// live counts the workers launched and not yet gone, and config.held.
 	// Each takes itself off, or Dismiss does; whoever reaches 0 closes the
 	// sink.
@@ -127,6 +129,7 @@ type Crew[K, T any] struct {
 // Init readies a crew that has not been used.
 func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], sink Sink[K, T]) {
 	c.source, c.sink, c.config = source, sink, config
+	c.turns = c.turns || config.Limiter != nil
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
 	if config.Name != "" {
 		c.ctx = pprof.WithLabels(c.ctx, pprof.Labels("await", config.Name))
@@ -184,8 +187,8 @@ func (c *Crew[K, T]) Took() {
 
 // hand is what a worker has in hand.
 type hand[K any] struct {
-	Turn
-	n     int // the task's number
+	turn  *Turn // nil if no source of this crew has anything to note
+	n     int   // the task's number
 	key   K
 	busy  bool   // the task has begun and has not returned
 	fault *fault // how the task ended, if it did not return
@@ -196,6 +199,9 @@ type hand[K any] struct {
 func (c *Crew[K, T]) serve() {
 	var h hand[K]
 	c.coming.Store(false)
+	if c.turns {
+		h.turn = new(Turn) // not part of h, which is thus not allocated for lists
+	}
 	defer c.leave(&h)
 	if c.config.Name != "" {
 		pprof.SetGoroutineLabels(c.ctx)
@@ -218,7 +224,7 @@ func (c *Crew[K, T]) shift(h *hand[K]) {
 		}
 	}()
 	for c.ctx.Err() == nil && (c.room == nil || c.enter()) {
-		n, key, task, ok := c.source.Claim(&h.Turn)
+		n, key, task, ok := c.source.Claim(h.turn)
 		if !ok {
 			c.Took() // makes the room it has entered free again
 			return
@@ -234,7 +240,7 @@ func (c *Crew[K, T]) shift(h *hand[K]) {
 		}
 		h.busy = false
 		c.sink.Put(n, key, value, err)
-		h.leave()
+		h.turn.leave()
 	}
 }
 
@@ -283,7 +289,7 @@ func (c *Crew[K, T]) leave(h *hand[K]) {
 	if h.busy && c.exited(h) {
 		return // another worker has taken this one's place
 	}
-	if !h.dismissed && c.Dismiss() {
+	if (h.turn == nil || !h.turn.dismissed) && c.Dismiss() {
 		c.Finish()
 	}
 }

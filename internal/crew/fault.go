@@ -32,7 +32,7 @@ func caught(value any) *fault { return &fault{value: value, stack: debug.Stack()
 func (c *Crew[K, T]) panicked(h *hand[K]) {
 	f := h.fault
 	h.busy, h.fault = false, nil
-	defer h.leave()
+	defer h.turn.leave()
 	if c.config.Recover {
 		var zero T
 		c.sink.Put(h.n, h.key, zero, c.config.Errors.Panic(f.value, f.stack))
@@ -89,7 +89,7 @@ func (c *Crew[K, T]) exited(h *hand[K]) bool {
 	} else {
 		var zero T
 		c.sink.Put(h.n, h.key, zero, c.config.Errors.Goexit)
-		h.leave()
+		h.turn.leave()
 	}
 	if c.ctx.Err() != nil {
 		return false

@@ -100,7 +100,7 @@ func (p *place) forget(w *waiter) {
 // the task's result, not before: a failure must have cancelled the others
 // when the next one gets the place.
 func (t *Turn) leave() {
-	if t.place != nil {
+	if t != nil && t.place != nil {
 		t.place.leave()
 		t.place = nil
 	}

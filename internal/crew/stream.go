@@ -49,6 +49,7 @@ func (s *Stream[K, T]) Init(ctx context.Context, config *Config, source Source[K
 	} else {
 		s.items = make(chan Item[K, T], most)
 	}
+	s.turns = n == Unlimited
 	if blocks {
 		source = Within(ctx, &s.Crew, config, source, true)
 	}
