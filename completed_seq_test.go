@@ -1812,6 +1812,13 @@ func (w *well) littered(fail func()) iter.Seq2[int, await.Task[int]] {
 	}
 }
 
+// idle waits until nobody is in the middle of the sequence's step, so that the
+// end of the loop, and nobody else, cleans up.
+func idle() bool {
+	synctest.Wait()
+	return true
+}
+
 func TestAPanicInTheSequencesCleanupIsRaised(t *testing.T) {
 	for _, d := range departures {
 		if d.name == "panic" || d.name == "runtime.Goexit" {
@@ -1821,7 +1828,7 @@ func TestAPanicInTheSequencesCleanupIsRaised(t *testing.T) {
 			bothSeqs(t, func(t *testing.T, stream seqStreamer) {
 				w := spring(time.Second)
 				raised := raisedBy(t, func() {
-					d.leave(stream(t.Context(), w.littered(func() { detonate("cleanup") }), await.Limit(2)), func() bool { return true })
+					d.leave(stream(t.Context(), w.littered(func() { detonate("cleanup") }), await.Limit(2)), idle)
 				})
 				require.Equal(t, "cleanup", raised.Value)
 				require.Contains(t, string(raised.Stack), "await_test.detonate(")
@@ -1840,7 +1847,7 @@ func TestGoexitInTheSequencesCleanupIsRaised(t *testing.T) {
 			bothSeqs(t, func(t *testing.T, stream seqStreamer) {
 				w := spring(time.Second)
 				requireRaised(t, await.ErrGoexit, func() {
-					d.leave(stream(t.Context(), w.littered(runtime.Goexit), await.Limit(2)), func() bool { return true })
+					d.leave(stream(t.Context(), w.littered(runtime.Goexit), await.Limit(2)), idle)
 				})
 				w.requireOver(t)
 			})
@@ -1881,6 +1888,7 @@ func TestAPanicInTheSequencesCleanupIsNotLostWhenTheBodyPanicsToo(t *testing.T) 
 		w := spring(time.Second)
 		requireRaised(t, "cleanup", func() {
 			for range stream(t.Context(), w.littered(func() { detonate("cleanup") }), await.Limit(2)) {
+				idle()
 				panic("body")
 			}
 		})
@@ -1895,6 +1903,7 @@ func TestAPanicInTheSequencesCleanupIsNotLostWhenTheBodyCallsGoexit(t *testing.T
 		go func() {
 			defer func() { recovered <- recover() }()
 			for range stream(t.Context(), w.littered(func() { detonate("cleanup") }), await.Limit(2)) {
+				idle()
 				runtime.Goexit()
 			}
 		}()
