@@ -1978,11 +1978,11 @@ func TestALatePanicInTheSequenceCrashesTheProgram(t *testing.T) {
 						return
 					}
 					ctx, cancel := context.WithCancel(t.Context())
-					release := make(chan struct{})
+					stuck, release := make(chan struct{}), make(chan struct{})
 					seq := func(yield func(int, await.Task[int]) bool) {
-						if yield(0, deaf(0, 0)) {
-							<-release
-						}
+						yield(0, deaf(0, 0))
+						close(stuck)
+						<-release
 						if place == "cleanup" {
 							defer detonate("too late")
 							yield(1, deaf(0, 1))
@@ -1991,6 +1991,7 @@ func TestALatePanicInTheSequenceCrashesTheProgram(t *testing.T) {
 						}
 					}
 					for range s.stream(ctx, seq) {
+						<-stuck
 						if end == "break" {
 							break
 						}

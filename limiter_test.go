@@ -1578,6 +1578,63 @@ func TestAQueueKeepsTheLimitWhenATaskIsAddedAsAWorkerLeaves(t *testing.T) {
 	requireNoWorkers(t)
 }
 
+// slowContext is a context whose end reaches those who watch it when the test
+// says so: each by a call of one of the funcs, in the order of their coming.
+type slowContext struct {
+	context.Context
+	done  chan struct{}
+	funcs []func()
+}
+
+func (c *slowContext) Done() <-chan struct{} { return c.done }
+
+func (c *slowContext) Err() error {
+	select {
+	case <-c.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// AfterFunc is what package context calls if a context has it.
+func (c *slowContext) AfterFunc(f func()) (stop func() bool) {
+	c.funcs = append(c.funcs, f)
+	return func() bool { return true }
+}
+
+// The end of the caller's context may reach the call before it reaches the
+// context of the tasks. A worker that looks for a task in between is the last:
+// the one that pulls the sequence is no longer waited for.
+func TestTheEndOfAContextReachesASequenceWithinALimiterBeforeItsTasks(t *testing.T) {
+	for name, opts := range map[string][]await.Option{"plain": nil, "detach": {await.Detach()}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx := &slowContext{Context: t.Context(), done: make(chan struct{})}
+				finish, blocked := make(chan struct{}), make(chan struct{})
+				tasks := func(yield func(int, await.Task[int]) bool) {
+					yield(0, func(context.Context) (int, error) { <-finish; return 10, nil })
+					<-blocked
+				}
+				var got []arrival
+				go func() {
+					got = arrivals(await.AsCompletedSeq(ctx, tasks, append(opts, await.Within(await.NewLimiter(2)))...))
+					close(blocked)
+				}()
+				synctest.Wait()
+				require.Len(t, ctx.funcs, 2)
+				close(ctx.done)
+				ctx.funcs[1]()
+				synctest.Wait()
+				close(finish)
+				<-blocked // else this is a deadlock
+				require.Equal(t, []arrival{{0, 10, nil, 0}}, got)
+				ctx.funcs[0]()
+			})
+		})
+	}
+}
+
 // Bad input.
 
 func TestBadLimitersPanicAtTheCall(t *testing.T) {
