@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ascompleted/await"
 )
 
 const usage = `usage: demo [-urls FILE] [-limit N] [-timeout D] [-order finish|input]
-       demo -million [-limit N] [-timeout D]
+       demo -restaurant|-timeline|-svg FILE|-million [-limit N] [-timeout D]
 
 Demo fetches pages twice and shows the difference. The first pass ranges over
 await.AsCompleted and shows each page the moment it is here. The second pass
@@ -33,30 +34,47 @@ interface: 100 pages of different size and delay, the same in every run.
   -order ORDER   finish (the default): show a page when it is here;
                  input: show the pages in the order of the list, each as soon
                  as it and all before it are here (await.InOrder)
-  -million       fetch nothing; instead run 1,000,000 tasks from a sequence of
-                 inputs (await.AsCompletedSeq), 64 at once or as -limit says,
-                 and show that they take no more memory than a few
+
+One of these flags shows something else, and nothing is fetched. -limit and
+-timeout go with them.
+
+  -restaurant    serve the dishes of an evening, each when it is done and then
+                 all together. There are 3 cooks, or as many as -limit says.
+                 The code, restaurant.go, is a short way into the library.
+  -timeline      draw when six tasks run, and when their results come from
+                 await.AsCompleted, await.InOrder and await.Gather
+  -svg FILE      draw that into FILE, as an SVG picture
+  -million       run 1,000,000 tasks from a sequence of inputs
+                 (await.AsCompletedSeq), 64 at once or as -limit says, and show
+                 that they take no more memory than a few
+
   -h             show this help
 
 Output to a terminal has a progress bar; other output is plain lines. A page
 has failed if it cannot be fetched in full, if its status is 400 or above, or
 if it is larger than 16 MiB.
 
-Ctrl-C (or SIGTERM) ends the run and tells how many pages were done; a second
-one kills demo at once.
+Ctrl-C (or SIGTERM) ends the run and tells how far it was; a second one kills
+demo at once.
 
 The exit status is 0 if every page of both passes is here, 1 if a page failed,
-2 for a bad flag, a bad list or a list that cannot be read, 130 after Ctrl-C
-or SIGTERM. (go run prints the status and has 1 for its own.)
+if -timeout ended something else, or if FILE cannot be written, 2 for a bad
+flag, a bad list or a list that cannot be read, 130 after Ctrl-C or SIGTERM.
+(go run prints the status and has 1 for its own.)
 `
 
 // config is what the flags ask for.
 type config struct {
 	urls    string        // the file with the user's URLs; empty: those of our own server
-	limit   int           // of pages at once; 0: none
-	timeout time.Duration // of each pass; 0: none
+	limit   int           // of tasks at once; 0: none
+	timeout time.Duration // of each pass, or of what is shown instead; 0: none
 	inOrder bool          // show the pages in the order of the list
-	million bool          // run a million tasks instead
+
+	// What to show instead of pages, one of them at most.
+	restaurant bool
+	timeline   bool
+	svg        string // the file for the picture; empty: none
+	million    bool
 }
 
 func parse(args []string) (c config, err error) {
@@ -78,18 +96,46 @@ func parse(args []string) (c config, err error) {
 		c.inOrder = s == "input"
 		return unless(s == "input" || s == "finish", "want finish or input")
 	})
+	flags.BoolVar(&c.restaurant, "restaurant", false, "")
+	flags.BoolVar(&c.timeline, "timeline", false, "")
+	flags.Func("svg", "", func(s string) error {
+		c.svg = s
+		return unless(s != "", "want the name of a file")
+	})
 	flags.BoolVar(&c.million, "million", false, "")
 	err = flags.Parse(args)
 	if err == nil && flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if err == nil && c.million && (c.urls != "" || c.inOrder) {
-		err = errors.New("-million fetches nothing: it goes with -limit and -timeout only")
+	if err == nil {
+		err = c.check()
 	}
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		err = fmt.Errorf("%w (-h shows the help)", err)
 	}
 	return c, err
+}
+
+// check tells which flags do not go together.
+func (c config) check() error {
+	var shows []string
+	for _, show := range []struct {
+		flag  string
+		asked bool
+	}{
+		{"-restaurant", c.restaurant}, {"-timeline", c.timeline}, {"-svg", c.svg != ""}, {"-million", c.million},
+	} {
+		if show.asked {
+			shows = append(shows, show.flag)
+		}
+	}
+	switch {
+	case len(shows) > 1:
+		return fmt.Errorf("%s do not go together", strings.Join(shows, " and "))
+	case len(shows) == 1 && (c.urls != "" || c.inOrder):
+		return fmt.Errorf("%s fetches nothing: it goes with -limit and -timeout only", shows[0])
+	}
+	return nil
 }
 
 // unless is the error that says what is wrong, unless all is well.
@@ -107,6 +153,14 @@ func (c config) options(name string) []await.Option {
 		options = append(options, await.Limit(c.limit))
 	}
 	return options
+}
+
+// limitOr is what -limit says, or usual.
+func (c config) limitOr(usual int) int {
+	if c.limit > 0 {
+		return c.limit
+	}
+	return usual
 }
 
 // timed is ctx, ended when the time of a pass is up.

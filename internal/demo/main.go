@@ -1,7 +1,12 @@
 // Demo fetches pages twice and shows the difference: with await.AsCompleted
 // each page can be used the moment it is here, with await.Gather when all are.
-// The two calls are in passes.go. With -million it runs a million tasks in
-// constant memory instead; see million.go. Run it with -h to see the flags.
+// The two calls are in passes.go. Flags show something else instead:
+//
+//	-restaurant   a few dishes and cooks: begin to read at restaurant.go
+//	-timeline     when each result comes, as text; -svg draws a picture of it
+//	-million      a million tasks in constant memory
+//
+// Run it with -h to see them all.
 package main
 
 import (
@@ -44,48 +49,28 @@ func run(ctx context.Context, pages int, args []string, stdin io.Reader, stdout,
 		complain(stderr, err)
 		return badUse
 	}
-	if c.million {
-		status := million(ctx, c, 1_000_000, stdout)
-		if ctx.Err() != nil {
-			return interrupted
-		}
-		return status
+	timed, cancel := c.timed(ctx)
+	defer cancel()
+	switch {
+	case c.restaurant:
+		err = restaurant(timed, c.limitOr(3), stdout)
+	case c.timeline:
+		err = timeline(timed, c, stdout)
+	case c.svg != "":
+		err = picture(timed, c)
+	case c.million:
+		err = million(timed, c, 1_000_000, stdout)
+	default:
+		return fetchPages(ctx, c, pages, stdin, stdout, stderr)
 	}
-
-	var urls []string
-	if c.urls == "" {
-		site := serve(pages)
-		defer site.Close()
-		urls = site.urls
-	} else {
-		urls, err = readList(ctx, c.urls, stdin)
-		if ctx.Err() != nil {
-			complain(stderr, errors.New("interrupted while reading the list"))
-			return interrupted
-		}
-		if err != nil {
-			complain(stderr, err)
-			return badUse
-		}
+	if err != nil {
+		complain(stderr, err)
 	}
-
-	stream := &pass{name: "AsCompleted", what: "each page the moment it is here", fetchAll: asCompleted}
-	if c.inOrder {
-		stream = &pass{name: "InOrder", what: "each page as soon as it and all before it are here", fetchAll: inOrder}
-	}
-	passes := []*pass{stream, {name: "Gather", what: "all pages at once", fetchAll: gather}}
-	for _, p := range passes {
-		p.run(ctx, urls, c, stdout)
-		if ctx.Err() != nil {
-			complain(stderr, fmt.Errorf("interrupted in %s: %d of %d pages were done", p.name, len(p.here), p.total))
-			return interrupted
-		}
-	}
-	compare(stdout, passes)
-	for _, p := range passes {
-		if p.failed > 0 {
-			return someFailed
-		}
+	switch {
+	case ctx.Err() != nil:
+		return interrupted
+	case err != nil:
+		return someFailed
 	}
 	return allHere
 }

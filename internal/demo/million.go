@@ -13,34 +13,28 @@ import (
 // million runs a million tasks, at most 64 of them at once, and shows that the
 // memory in use stays flat. The sequence of inputs is pulled as the tasks get
 // on: nowhere are a million of anything.
-func million(ctx context.Context, c config, inputs int, out io.Writer) int {
-	ctx, cancel := c.timed(ctx)
-	defer cancel()
+func million(ctx context.Context, c config, inputs int, out io.Writer) error {
 	numbers := func(yield func(int) bool) {
 		for i := 0; i < inputs && yield(i); i++ {
 		}
 	}
 	square := func(_ context.Context, i int) (int, error) { return i * i, nil }
-	limit := c.limit
-	if limit == 0 {
-		limit = 64
-	}
+	limit := await.Limit(c.limitOr(64))
 
 	began := time.Now()
 	atStart := heap()
 	done := 0
-	for range await.AsCompletedSeq(ctx, await.TaskSeq(numbers, square), await.Limit(limit), await.Name("million")) {
+	for range await.AsCompletedSeq(ctx, await.TaskSeq(numbers, square), limit, await.Name("million")) {
 		if done++; done%(inputs/10) == 0 {
 			fmt.Fprintf(out, "%9d tasks  %7d ms  %+5d kB of memory in use\n",
 				done, time.Since(began).Milliseconds(), (heap()-atStart)/1000)
 		}
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintf(out, "%v: %d of %d tasks were done\n", context.Cause(ctx), done, inputs)
-		return someFailed
+		return fmt.Errorf("%w: %d of %d tasks were done", context.Cause(ctx), done, inputs)
 	}
 	fmt.Fprintf(out, "%d ns for each task\n", time.Since(began).Nanoseconds()/int64(inputs))
-	return allHere
+	return nil
 }
 
 // heap is how many bytes are in use after a collection of garbage.
