@@ -2531,7 +2531,10 @@ func TestSequencesShareALimiter(t *testing.T) {
 		}
 		group.Wait()
 		require.EqualValues(t, 3, c.peak.Load())
-		require.Equal(t, 8*time.Second, time.Since(start))
+		// Three calls may be through when the last one has three tasks left, two
+		// of which may run at once. Which call is first, when tasks of several
+		// end in the same instant, is open.
+		require.Contains(t, []time.Duration{8 * time.Second, 9 * time.Second}, time.Since(start))
 	})
 }
 

@@ -34,9 +34,9 @@ func ExampleAsCompletedSeq() {
 // A map of tasks is a sequence of named tasks.
 func ExampleAsCompletedSeq_named() {
 	checks := map[string]await.Task[string]{
-		"database": takes(80*time.Millisecond, "up"),
+		"database": takes(200*time.Millisecond, "up"),
 		"cache":    takes(0, "up"),
-		"mail":     takes(40*time.Millisecond, "slow"),
+		"mail":     takes(100*time.Millisecond, "slow"),
 	}
 	for name, r := range await.AsCompletedSeq(context.Background(), maps.All(checks)) {
 		fmt.Println(name, r.Value)
@@ -65,7 +65,7 @@ func ExampleAsCompletedSeq_million() {
 }
 
 func ExampleInOrderSeq() {
-	delays := slices.Values([]time.Duration{60, 0, 30})
+	delays := slices.Values([]time.Duration{200, 0, 100})
 	wait := func(ctx context.Context, d time.Duration) (string, error) {
 		return takes(d*time.Millisecond, fmt.Sprintf("waited %d ms", d))(ctx)
 	}
@@ -73,9 +73,9 @@ func ExampleInOrderSeq() {
 		fmt.Println(r.Value)
 	}
 	// Output:
-	// waited 60 ms
+	// waited 200 ms
 	// waited 0 ms
-	// waited 30 ms
+	// waited 100 ms
 }
 
 func ExampleTaskSeq() {

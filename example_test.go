@@ -32,7 +32,7 @@ func takes[T any](d time.Duration, value T) await.Task[T] {
 
 // Five calls of an API, and each answer is processed the moment it arrives.
 func Example() {
-	delays := []time.Duration{250, 50, 150, 200, 100} // milliseconds
+	delays := []time.Duration{500, 100, 300, 400, 200} // milliseconds
 	call := func(ctx context.Context, delay time.Duration) (string, error) {
 		select {
 		case <-time.After(delay * time.Millisecond):
@@ -51,11 +51,11 @@ func Example() {
 		fmt.Printf("call %d: %s\n", i, r.Value)
 	}
 	// Output:
-	// call 1: answer after 50 ms
-	// call 4: answer after 100 ms
-	// call 2: answer after 150 ms
-	// call 3: answer after 200 ms
-	// call 0: answer after 250 ms
+	// call 1: answer after 100 ms
+	// call 4: answer after 200 ms
+	// call 2: answer after 300 ms
+	// call 3: answer after 400 ms
+	// call 0: answer after 500 ms
 }
 
 // A kitchen brings each dish to its table as soon as it is cooked, whatever
@@ -67,9 +67,9 @@ func Example_kitchen() {
 		cooks time.Duration
 	}
 	orders := []order{
-		{1, "roast", 150 * time.Millisecond},
-		{2, "salad", 20 * time.Millisecond},
-		{3, "pasta", 80 * time.Millisecond},
+		{1, "roast", 300 * time.Millisecond},
+		{2, "salad", 50 * time.Millisecond},
+		{3, "pasta", 150 * time.Millisecond},
 	}
 	cook := func(ctx context.Context, o order) (string, error) {
 		return takes(o.cooks, o.dish)(ctx)
@@ -159,7 +159,7 @@ func Example_progress() {
 
 func ExampleAsCompleted() {
 	tasks := []await.Task[string]{
-		takes(60*time.Millisecond, "slow"),
+		takes(100*time.Millisecond, "slow"),
 		takes(0, "quick"),
 	}
 	for i, r := range await.AsCompleted(context.Background(), tasks) {
@@ -190,7 +190,7 @@ func ExampleAsCompleted_break() {
 
 // What has arrived when the time is up counts.
 func ExampleAsCompleted_timeout() {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	tasks := []await.Task[string]{
 		takes(time.Hour, "never"),
@@ -206,7 +206,7 @@ func ExampleAsCompleted_timeout() {
 
 func ExampleInOrder() {
 	tasks := []await.Task[string]{
-		takes(60*time.Millisecond, "slow"),
+		takes(100*time.Millisecond, "slow"),
 		takes(0, "quick"),
 	}
 	for i, r := range await.InOrder(context.Background(), tasks) {
@@ -219,7 +219,7 @@ func ExampleInOrder() {
 
 func ExampleGather() {
 	tasks := []await.Task[string]{
-		takes(60*time.Millisecond, "slow"),
+		takes(100*time.Millisecond, "slow"),
 		takes(0, "quick"),
 	}
 	values, err := await.Gather(context.Background(), tasks)
@@ -244,7 +244,7 @@ func ExampleSettle() {
 	tasks := []await.Task[int]{
 		takes(0, 1),
 		func(context.Context) (int, error) { return 0, errors.New("connection refused") },
-		takes(60*time.Millisecond, 3),
+		takes(100*time.Millisecond, 3),
 	}
 	for i, r := range await.Settle(context.Background(), tasks) {
 		fmt.Println(i, r.Value, r.Err)
@@ -349,7 +349,7 @@ func ExampleBuffer() {
 	ctx := context.Background()
 	for _, r := range await.AsCompleted(ctx, await.Tasks([]int{1, 2, 3}, start), await.Limit(1), await.Buffer(0)) {
 		if r.Value == 1 {
-			time.Sleep(60 * time.Millisecond) // time enough for task 2, but not for 3
+			time.Sleep(100 * time.Millisecond) // time enough for task 2, but not for 3
 			fmt.Println("the loop goes on")
 		}
 	}
