@@ -54,8 +54,8 @@ func ExampleAsCompletedSeq_million() {
 		for i := 0; i < 1_000_000 && yield(i); i++ {
 		}
 	}
-	square := func(_ context.Context, i int) (int, error) { return i * i, nil }
-	var sum int
+	square := func(_ context.Context, i int) (int64, error) { return int64(i) * int64(i), nil }
+	var sum int64
 	for _, r := range await.AsCompletedSeq(context.Background(), await.TaskSeq(numbers, square), await.Limit(64)) {
 		sum += r.Value
 	}

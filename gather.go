@@ -88,23 +88,28 @@ func (g *gathering[T]) Put(n int, _ struct{}, value T, err error) {
 func gatherDetached[T any](ctx context.Context, tasks []Task[T], opts []Option) ([]T, error) {
 	r := newRun(ctx, tasks, opts)
 	defer r.Stop()
+	var failed atomic.Pointer[TaskError]
+	fail := func(n int, err error) {
+		if f := (&TaskError{n, err}); failed.CompareAndSwap(nil, f) {
+			r.Cancel(f)
+		}
+	}
+	r.Failed = fail // by the worker, before it starts another task
 	r.Start()
 	values := make([]T, len(tasks))
-	var failed *TaskError
 	for item, ok := r.Next(); ok; item, ok = r.Next() {
 		r.Took()
 		if item.Err == nil {
 			values[item.N] = item.Value
-		} else if failed == nil {
-			failed = &TaskError{item.N, item.Err}
-			r.Cancel(failed)
+		} else {
+			fail(item.N, item.Err) // of a task that was left behind
 		}
 	}
-	if i := r.Claimed(); failed == nil && i < len(tasks) {
-		failed = &TaskError{i, notStarted(r.Cause())}
+	if i := r.Claimed(); i < len(tasks) {
+		fail(i, notStarted(r.Cause()))
 	}
-	if failed != nil {
-		return values, failed
+	if f := failed.Load(); f != nil {
+		return values, f
 	}
 	return values, nil
 }

@@ -168,6 +168,10 @@ func Within[K, T any](ctx context.Context, crew *Crew[K, T], config *Config, sou
 	if config.Limiter == nil {
 		return source
 	}
+	return newWithin(ctx, crew, config, source, blocks)
+}
+
+func newWithin[K, T any](ctx context.Context, crew *Crew[K, T], config *Config, source Source[K, T], blocks bool) Source[K, T] {
 	outer, _ := ctx.Value(placeKey{config.Limiter}).(*place)
 	return &within[K, T]{Source: source, crew: crew, limiter: config.Limiter, outer: outer, blocks: blocks}
 }

@@ -20,6 +20,12 @@ type Stream[K, T any] struct {
 	// closes it.
 	items chan Item[K, T]
 	pile  *pile[Item[K, T]]
+
+	over bool // the loop has met the close
+
+	// Failed, if not nil, is told of every error before its result is put, by
+	// the worker. It must not block.
+	Failed func(n int, err error)
 }
 
 // mostBuffered is the capacity from which on a pile, which grows as it must,
@@ -73,6 +79,7 @@ func (s *Stream[K, T]) Next() (item Item[K, T], ok bool) {
 		item, ok = s.pile.take(nil)
 	default:
 		item, ok = <-s.items
+		s.over = !ok
 	}
 	return item, ok && !s.Panicked()
 }
@@ -123,6 +130,9 @@ func (s *Stream[K, T]) Put(n int, key K, value T, err error) {
 
 // put is Put without Detach.
 func (s *Stream[K, T]) put(item Item[K, T]) {
+	if item.Err != nil && s.Failed != nil {
+		s.Failed(item.N, item.Err)
+	}
 	if s.pile != nil {
 		s.pile.put(item)
 		return
@@ -152,7 +162,7 @@ func (s *Stream[K, T]) Wait() {
 		}
 		return
 	}
-	for ok := true; ok; {
+	for ok := !s.over; ok; {
 		if s.pile != nil {
 			_, ok = s.pile.take(nil)
 		} else {
