@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// sizes are the numbers of tasks in the benchmarks.
+var sizes = []int{1, 2, 10, 100, 1000, 10_000, 100_000, million}
+
+// millionEvery tells in which rounds a million tasks are run: the first, and
+// each so many rounds later.
+const millionEvery = 4
+
+// benchmark adds rounds of benchmarks to a file and prints what the file has.
+func benchmark(out io.Writer, rounds int, filter, file string) error {
+	if rounds > 0 {
+		if err := measure(rounds, filter, file); err != nil {
+			return err
+		}
+	}
+	if err := command(out, "go", "run", "golang.org/x/perf/cmd/benchstat@latest",
+		"-table", ".name", "-row", "/task,/limit,/n,/gomaxprocs", "-col", "/lib", file); err != nil {
+		return err
+	}
+	fmt.Fprint(out, "\nWhat the comparison leaves out:\n\n")
+	for _, p := range peers() {
+		if p.unfair != "" {
+			fmt.Fprintf(out, "- %s: %s\n", p.name, p.unfair)
+		}
+	}
+	return summarise(out, file)
+}
+
+// measure runs the benchmarks and adds what they print to a file. Each library
+// at each size has a process of its own, so that none inherits the heap, or
+// the dead goroutines, of another. All take turns, round after round, so that
+// what else happens on the machine strikes them alike.
+func measure(rounds int, filter, file string) (err error) {
+	dir, err := os.MkdirTemp("", "compare")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	binary := filepath.Join(dir, "compare.test")
+	if err := command(os.Stderr, "go", "test", "-c", "-o", binary, "."); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	for round := range rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
+		for _, n := range sizes {
+			cpu := "1,2"
+			if n == million { // these take longer than all the rest
+				cpu = "2"
+				if round%millionEvery != 0 {
+					continue
+				}
+			}
+			for _, lib := range libs() {
+				err := command(log, binary, "-test.run=^$", "-test.benchtime=20ms", "-test.cpu="+cpu,
+					"-test.bench="+pattern(filter, n, lib))
+				if err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// libs are the peers and what else a benchmark can be of.
+func libs() []string {
+	var names []string
+	for _, p := range peers() {
+		names = append(names, p.name)
+	}
+	return append(names, "split", "channel")
+}
+
+// pattern chooses the benchmarks of one library at one size, whose names are
+// Job/task=.../limit=.../n=.../lib=..., as far as the filter lets them through.
+func pattern(filter string, n int, lib string) string {
+	parts := []string{".", ".", "."}
+	if filter != "" {
+		copy(parts, strings.Split(filter, "/"))
+	}
+	return strings.Join(append(parts, fmt.Sprintf("^n=%d$", n), "^lib="+lib+"$"), "/")
+}
+
+// command runs a command and lets it write to out.
+func command(out io.Writer, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}

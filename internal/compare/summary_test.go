@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// printed is what benchmarks print, of three rounds; something has disturbed
+// the second.
+const printed = `goos: linux
+BenchmarkGather/task=empty/limit=none/n=1/lib=errgroup-2   	 100	   700 ns/op	       700.0 ns/task	  96 B/op	    5 allocs/op
+BenchmarkGather/task=empty/limit=none/n=1/lib=await-2      	 100	   350 ns/op	       350.0 ns/task	  96 B/op	    5 allocs/op
+BenchmarkGather/task=empty/limit=none/n=10/lib=await-2     	 100	   500 ns/op	       50.00 ns/task	  96 B/op	    5 allocs/op
+BenchmarkGather/task=empty/limit=none/n=1/lib=conc-pool    	 100	   900 ns/op	       900.0 ns/task	  96 B/op	    5 allocs/op
+PASS
+BenchmarkGather/task=empty/limit=none/n=1/lib=errgroup-2   	 100	 70000 ns/op	     70000 ns/task	  96 B/op	    5 allocs/op
+BenchmarkGather/task=empty/limit=none/n=1/lib=await-2      	 100	   350 ns/op	       350.0 ns/task	  96 B/op	    5 allocs/op
+BenchmarkGather/task=empty/limit=none/n=1/lib=errgroup-2   	 100	   800 ns/op	       800.0 ns/task	  96 B/op	    5 allocs/op
+BenchmarkGather/task=empty/limit=none/n=1/lib=await-2      	 100	   200 ns/op	       200.0 ns/task	  96 B/op	    5 allocs/op
+`
+
+func outFile(t *testing.T) (name string) {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), "compare.out")
+	require.NoError(t, os.WriteFile(name, []byte(printed), 0o600))
+	return name
+}
+
+func TestReadTakesNamesApart(t *testing.T) {
+	all, err := read(outFile(t))
+	require.NoError(t, err)
+	require.Equal(t, figures{
+		{"Gather", "empty", "none", "errgroup", 2}:  {1: {700, 70000, 800}},
+		{"Gather", "empty", "none", "await", 2}:     {1: {350, 350, 200}, 10: {50}},
+		{"Gather", "empty", "none", "conc-pool", 1}: {1: {900}},
+	}, all)
+}
+
+func TestSummaryHasTheMedianOfTheRatios(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, summarise(&out, outFile(t)))
+	_, cores2, found := strings.Cut(out.String(), "GOMAXPROCS=2")
+	require.True(t, found)
+	require.Contains(t, cores2, "| 1 | – | – | 0.25 | – | – |") // of 0.5, 0.005 and 0.25
+	require.Contains(t, cores2, "| 10 | – | – | – | – | – |")
+}
+
+func TestPlotIsAPictureWithTheNames(t *testing.T) {
+	svg := filepath.Join(t.TempDir(), "growth.svg")
+	require.NoError(t, drawGrowth(svg, "Gather", outFile(t)))
+	picture, err := os.ReadFile(svg)
+	require.NoError(t, err)
+	require.NoError(t, xml.Unmarshal(picture, new(struct{})))
+	require.Contains(t, string(picture), ">await<")
+	require.Contains(t, string(picture), ">errgroup<")
+	require.NotContains(t, string(picture), ">conc-pool<", "of which there are no figures for two cores")
+	require.ErrorContains(t, drawGrowth(svg, "AsCompleted", outFile(t)), "no figures of AsCompleted")
+}
+
+func TestBadFlags(t *testing.T) {
+	for args, want := range map[string]string{
+		"":            "nothing to do",
+		"-unknown":    "not defined",
+		"-plot x y":   "unexpected argument",
+		"-rounds one": "invalid value",
+	} {
+		require.ErrorContains(t, run(strings.Fields(args), io.Discard), want)
+	}
+	var out bytes.Buffer
+	require.NoError(t, run([]string{"-h"}, &out))
+	require.Equal(t, usage, out.String())
+}
+
+func TestPatternChoosesOneLibraryAtOneSize(t *testing.T) {
+	require.Equal(t, "./././^n=10$/^lib=lo$", pattern("", 10, "lo"))
+	require.Equal(t, "Gather/task=empty/./^n=10$/^lib=lo$", pattern("Gather/task=empty", 10, "lo"))
+}
+
+func TestAChildTellsItsPeakMemory(t *testing.T) {
+	if _, err := os.Stat(status); err != nil {
+		t.Skip("known on Linux only")
+	}
+	answer, _, err := ask(t.Context(), patience, "memory", loads[0].name, nobody)
+	require.NoError(t, err)
+	require.Regexp(t, `^\d+$`, answer)
+}
