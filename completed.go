@@ -194,7 +194,8 @@ func Tasks[In, T any](inputs []In, fn func(context.Context, In) (T, error)) []Ta
 // deferred has run when control leaves the loop. There is one exception: if
 // the sequence is in the middle of its next step then, be it blocked for
 // ever, it does not hold up the end; it is stopped when that step returns, and
-// the task that it then offers is not started.
+// the task that it then offers is not started. So a sequence that may block,
+// as on a channel, should heed a context that the caller cancels.
 //
 // When ctx ends, the sequence is not pulled any further, and the loop ends
 // with the results of the tasks that have begun. A panic in the sequence, or

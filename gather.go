@@ -186,7 +186,8 @@ func unboxed[T any](value any) T {
 
 // First returns the key and the value of the first success among results, as
 // from [AsCompleted], and leaves the loop there: so the other tasks are
-// cancelled and waited for (with [Detach]: not waited for).
+// cancelled and waited for (with [Detach]: not waited for). With [Limit], tasks
+// after the winner may have started by then.
 //
 // If every result is an error, it returns all of them joined (see
 // [errors.Join]), each with its key: "task 3: connection refused". If there

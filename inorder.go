@@ -64,12 +64,17 @@ func reorder[K, T any](stream *crew.Stream[K, T], yield func(crew.Item[K, T]) bo
 	head := 0               // the number of the result to yield next
 	ring := make([]slot, 8) // of the results from head on; its length is a power of two
 	at := func(n int) *slot { return &ring[n&(len(ring)-1)] }
-	next := func() bool { // yields the result at head
-		item := at(head).item
-		*at(head) = slot{} // the loop has the result, or nobody
-		head++
-		stream.Took()
-		return yield(item)
+	flush := func() bool { // yields what is there from head on
+		for at(head).full && !stream.Panicked() {
+			item := at(head).item
+			*at(head) = slot{} // the loop has the result, or nobody
+			head++
+			stream.Took()
+			if !yield(item) {
+				return false
+			}
+		}
+		return true
 	}
 	for item, ok := stream.Next(); ok; item, ok = stream.Next() {
 		for item.N-head >= len(ring) {
@@ -80,21 +85,14 @@ func reorder[K, T any](stream *crew.Stream[K, T], yield func(crew.Item[K, T]) bo
 			}
 		}
 		*at(item.N) = slot{item, true}
-		for at(head).full && !stream.Panicked() {
-			if !next() {
-				return false
-			}
+		if !flush() {
+			return false
 		}
 	}
-	// With Detach, a task that a sequence offered too late leaves a gap.
-	for range ring {
-		if at(head).full && !stream.Panicked() {
-			if !next() {
-				return false
-			}
-		} else {
-			head++
-		}
+	more := true
+	for i := 0; more && i < len(ring); i++ {
+		head++ // with Detach, a task that a sequence offered too late leaves a gap
+		more = flush()
 	}
-	return true
+	return more
 }

@@ -101,13 +101,15 @@ func Name(s string) Option { return name(s) }
 
 // Detach lets the call end before its tasks do: its end cancels the tasks
 // that run, but does not wait for them. Their late results are dropped and
-// their goroutines end by themselves. When the caller's context ends, a task
-// that runs yields the context's cause at once. When a task panics, the call
-// panics at once. A panic after the end crashes the program, as in any
+// their goroutines end by themselves. When the caller's context has ended and
+// the loop asks for its next result, tasks that still run yield the context's
+// cause at once, in the order in which they started. When a task panics, the
+// call panics at once. A panic after the end crashes the program, as in any
 // goroutine of its own: nobody is left to tell.
 //
 // It is meant for tasks that do not heed their context. Whatever such a task
-// uses must stay valid until it returns, and that moment is not told.
+// uses must stay valid until it returns, and that moment is not told. A
+// [testing/synctest] bubble waits for such tasks too.
 //
 // Default: the end of a call waits for every task that runs.
 func Detach() Option { return detach{} }

@@ -162,11 +162,9 @@ func (c *Crew[K, T]) Cause() error { return context.Cause(c.ctx) }
 // it does not wait). If a task has panicked, Stop panics. The loop defers it,
 // so that it also runs when the body panics or calls runtime.Goexit.
 func (c *Crew[K, T]) Stop() {
-	cause := c.config.Errors.Stopped
-	if last := c.panics.Load(); last != nil {
-		cause = last.first().err // its worker may not have come to that yet
+	if !c.Panicked() { // else that is the cause, and its worker is about to tell
+		c.cancel(c.config.Errors.Stopped)
 	}
-	c.cancel(cause)
 	c.source.Shut()
 	c.sink.Wait()
 	c.endTrace()
@@ -286,7 +284,8 @@ func (c *Crew[K, T]) enter() bool {
 
 // leave is the end of a worker, by return or by runtime.Goexit.
 func (c *Crew[K, T]) leave(h *hand[K]) {
-	if h.busy && c.exited(h) {
+	if h.busy {
+		c.exited(h)
 		return // another worker has taken this one's place
 	}
 	if (h.turn == nil || !h.turn.dismissed) && c.Dismiss() {

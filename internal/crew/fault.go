@@ -15,14 +15,6 @@ type fault struct {
 	older *fault
 }
 
-// first is the oldest of the list.
-func (f *fault) first() *fault {
-	for f.older != nil {
-		f = f.older
-	}
-	return f
-}
-
 // caught is a fault with what a deferred function has recovered from a task
 // that did not return. The value is nil after runtime.Goexit, and after
 // panic(nil) in a program that asks for GODEBUG=panicnil=1.
@@ -31,7 +23,7 @@ func caught(value any) *fault { return &fault{value: value, stack: debug.Stack()
 // panicked deals with the panic of the task in hand; the worker lives on.
 func (c *Crew[K, T]) panicked(h *hand[K]) {
 	f := h.fault
-	h.busy, h.fault = false, nil
+	h.busy = false
 	defer h.turn.leave()
 	if c.config.Recover {
 		var zero T
@@ -82,8 +74,8 @@ func (c *Crew[K, T]) raise(last *fault) {
 }
 
 // exited deals with a task that called runtime.Goexit, which ends its
-// goroutine. It reports whether another goroutine goes on in its place.
-func (c *Crew[K, T]) exited(h *hand[K]) bool {
+// goroutine: another one goes on in its place.
+func (c *Crew[K, T]) exited(h *hand[K]) {
 	if h.fault.value != nil { // a panic on the way out, which does not stop the exit
 		c.panicked(h)
 	} else {
@@ -91,9 +83,5 @@ func (c *Crew[K, T]) exited(h *hand[K]) bool {
 		c.sink.Put(h.n, h.key, zero, c.config.Errors.Goexit)
 		h.turn.leave()
 	}
-	if c.ctx.Err() != nil {
-		return false
-	}
 	c.launch(c.body)
-	return true
 }

@@ -50,7 +50,7 @@ type waiter struct {
 // acquire waits for p to be lent, or for a place of the limiter's own.
 func (p *place) acquire(ctx context.Context) *place {
 	p.mu.Lock()
-	if !p.lent && p.left { // the task has ended, and has given the place back; its context is still in use
+	if p.left { // the task has ended, and has given the place back; its context is still in use
 		p.mu.Unlock()
 		return p.limiter.acquire(ctx, p.lender)
 	}
@@ -69,11 +69,9 @@ func (p *place) acquire(ctx context.Context) *place {
 
 	p.mu.Lock()
 	lent := w.lent
-	if !lent {
-		p.forget(w)
-	}
+	p.forget(w)
 	p.mu.Unlock()
-	if lent && (got || ctx.Err() != nil) { // one too many
+	if lent && got { // one too many
 		p.takeBack()
 		lent = false
 	}

@@ -46,7 +46,7 @@ func (s *Stream[K, T]) Init(ctx context.Context, config *Config, source Source[K
 		}
 	}
 	most := n // that can have been claimed and not taken by the loop
-	if limit < n && buffer < n-limit {
+	if buffer < n-limit {
 		most = limit + buffer
 		s.room = make(chan struct{}, most)
 	}

@@ -39,9 +39,7 @@ func (c *Crew[K, T]) beginTrace() context.Context {
 // endTrace ends the trace's task, if there is one.
 func (c *Crew[K, T]) endTrace() {
 	if t := c.traced.Load(); t != nil {
-		t.once.Do(func() { t.ctx = c.ctx }) // with Detach a task may be about to begin it
-		if t.task != nil {
-			t.task.End()
-		}
+		c.beginTrace() // with Detach a task may be about to
+		t.task.End()
 	}
 }
