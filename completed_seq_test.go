@@ -17,6 +17,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/ascompleted/await"
 	"github.com/stretchr/testify/assert"
@@ -2397,6 +2398,48 @@ func TestDetachOnASequenceYieldsEachKeyOnceWheneverTheContextEnds(t *testing.T) 
 			for i := range started {
 				require.False(t, started[i].Load() && !yielded[i], "task %d was started and not yielded", i)
 			}
+		}
+	})
+}
+
+func TestWithDetachTheEndOfTheLoopWaitsForTheSequencesCleanup(t *testing.T) {
+	bothSeqs(t, func(t *testing.T, stream seqStreamer) {
+		start := time.Now()
+		for range stream(t.Context(), func(yield func(int, await.Task[int]) bool) {
+			defer time.Sleep(time.Minute)
+			for i := 0; yield(i, deaf(time.Duration(i)*time.Hour, i)); i++ {
+			}
+		}, await.Limit(2), await.Detach()) {
+			synctest.Wait() // until a task runs, and the sequence is in no step
+			break
+		}
+		require.Equal(t, time.Minute, time.Since(start))
+		detachOutlive(24 * time.Hour)
+	})
+}
+
+func TestAYieldedResultOfASequenceIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type page [1 << 16]byte
+		var pages [4]weak.Pointer[page]
+		tasks := make([]await.Task[*page], len(pages))
+		for i := range tasks {
+			tasks[i] = func(context.Context) (*page, error) {
+				value := new(page)
+				pages[i] = weak.Make(value)
+				return value, nil
+			}
+		}
+		last := -1
+		for i := range await.AsCompletedSeq(t.Context(), slices.All(tasks)) {
+			synctest.Wait() // the others are there too
+			if last >= 0 {
+				runtime.GC()
+				if pages[last].Value() != nil {
+					t.Errorf("the result %d is kept", last)
+				}
+			}
+			last = i
 		}
 	})
 }

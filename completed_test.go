@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -66,6 +67,58 @@ func arrivals(seq iter.Seq2[int, await.Result[int]]) (all []arrival) {
 		all = append(all, arrival{i, r.Value, r.Err, time.Since(start)})
 	}
 	return all
+}
+
+// watchedContext is a context that knows who watches it. They do not learn of
+// its end by themselves, but when the test calls their functions.
+type watchedContext struct {
+	context.Context
+	done chan struct{}
+
+	mu   sync.Mutex
+	tell []func() // guarded by mu; nil for those that watch no longer
+}
+
+func watched(parent context.Context) *watchedContext {
+	return &watchedContext{Context: parent, done: make(chan struct{})}
+}
+
+func (c *watchedContext) Done() <-chan struct{} { return c.done }
+
+func (c *watchedContext) Err() error {
+	select {
+	case <-c.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// AfterFunc is what package context calls if a context has it.
+func (c *watchedContext) AfterFunc(f func()) (stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := len(c.tell)
+	c.tell = append(c.tell, f)
+	return func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		watches := c.tell[i] != nil
+		c.tell[i] = nil
+		return watches
+	}
+}
+
+// watchers counts those who watch.
+func (c *watchedContext) watchers() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.tell {
+		if f != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // indices are the indices of arrivals.
@@ -926,6 +979,21 @@ func TestAContextThatEndsAfterTheLastTaskChangesNothing(t *testing.T) {
 	})
 }
 
+func TestNothingOfACallStaysWithTheCallersContext(t *testing.T) {
+	for name, call := range callsWithin {
+		for _, opts := range [][]await.Option{nil, {await.Limit(1)}, {await.Detach()}, {await.Within(await.NewLimiter(1))}} {
+			ctx := watched(t.Context())
+			during := 0
+			call(ctx, []await.Task[int]{func(context.Context) (int, error) {
+				during = ctx.watchers()
+				return 0, nil
+			}}, opts...)
+			require.NotZero(t, during, name)
+			require.Zero(t, ctx.watchers(), name)
+		}
+	}
+}
+
 // Goexit.
 
 func TestGoexitYieldsErrGoexitAndCostsNoSlot(t *testing.T) {
@@ -1224,6 +1292,7 @@ func TestASecondPanicIsNotLost(t *testing.T) {
 		})
 		require.Equal(t, "first", raised.Value)
 		require.Regexp(t, "(?s)second.*third", string(raised.Stack))
+		require.Equal(t, 2, strings.Count(string(raised.Stack), "another task panicked"))
 		require.Contains(t, raised.Error(), "third")
 	})
 }

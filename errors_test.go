@@ -94,14 +94,12 @@ func TestPanicErrorHasTheValueAndTheStack(t *testing.T) {
 	require.ErrorContains(t, err, "goroutine 7 [running]:")
 }
 
-// PAN-05.
 func TestPanicErrorUnwrapsToAnErrorValue(t *testing.T) {
 	require.Equal(t, errBoom, errors.Unwrap(&await.PanicError{Value: errBoom}))
 	require.NoError(t, errors.Unwrap(&await.PanicError{Value: "boom"}))
 	require.NoError(t, errors.Unwrap(&await.PanicError{}))
 }
 
-// PAN-01, PAN-03, CAN-17.
 func TestPanicIsRaisedOnTheCallersGoroutineAfterTheSiblingsReturned(t *testing.T) {
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
 		start := time.Now()
@@ -129,7 +127,6 @@ func TestPanicStartsNothingFurther(t *testing.T) {
 	})
 }
 
-// PAN-05, PAN-10, ERR-37.
 func TestPanicValues(t *testing.T) {
 	t.Run("error", func(t *testing.T) {
 		gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
@@ -172,7 +169,6 @@ func TestPanicValues(t *testing.T) {
 	})
 }
 
-// ERR-37.
 func TestPanicNilIsAPanicWithPanicnil(t *testing.T) {
 	if !panicInChild(t) {
 		output, err := panicRunChild(t, "GODEBUG=panicnil=1")
@@ -205,7 +201,6 @@ func TestPanicNilKeepsTheTasksStackWithPanicnil(t *testing.T) {
 	require.Contains(t, string(raised.Stack), "await_test.detonate(")
 }
 
-// PAN-02, PAN-19.
 func TestPanicsOfSiblingsAreInTheText(t *testing.T) {
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
 		raised := panicErrorOf(t, func() {
@@ -227,7 +222,6 @@ func TestPanicIsRaisedAlthoughTheContextHasEnded(t *testing.T) {
 	})
 }
 
-// PAN-03.
 func TestPanicOutranksAnEarlierErrorInGather(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		raised := panicErrorOf(t, func() {
@@ -283,7 +277,6 @@ func TestGoexitDuringPanicIsAGoexit(t *testing.T) {
 	})
 }
 
-// PAN-09, PAN-14.
 func TestGoexitIsTheErrorOfItsTask(t *testing.T) {
 	for name, opts := range gatherLimits {
 		t.Run(name, func(t *testing.T) {
@@ -339,7 +332,6 @@ func TestGoexitInFirst(t *testing.T) {
 	})
 }
 
-// LIM-08, PAN-14.
 func TestGoexitNeverCostsAPlace(t *testing.T) {
 	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
 		for limit := 1; limit <= 3; limit++ {
@@ -356,7 +348,6 @@ func TestGoexitNeverCostsAPlace(t *testing.T) {
 	})
 }
 
-// CAN-14.
 func TestCauseInsideATask(t *testing.T) {
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
 		var later func() error

@@ -146,7 +146,6 @@ func requireTaskError(t *testing.T, err error, index int, targets ...error) {
 	}
 }
 
-// ORD-03, ORD-04.
 func TestGatherReturnsValuesInInputOrder(t *testing.T) {
 	gatherBubbles(t, gatherLimits, func(t *testing.T, opts []await.Option) {
 		tasks := []await.Task[int]{after(3*time.Second, 30), after(2*time.Second, 20), after(time.Second, 10)}
@@ -166,7 +165,6 @@ func TestGatherTakesAsLongAsTheSlowestTask(t *testing.T) {
 	})
 }
 
-// ORD-13, IDX-09.
 func TestGatherOfManyTasks(t *testing.T) {
 	tasks := make([]await.Task[int], 10_000)
 	want := make([]int, len(tasks))
@@ -182,7 +180,6 @@ func TestGatherOfManyTasks(t *testing.T) {
 	}
 }
 
-// ERR-01, ERR-13, ERR-35.
 func TestGatherReturnsTheFirstErrorInTime(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		start := time.Now()
@@ -195,7 +192,6 @@ func TestGatherReturnsTheFirstErrorInTime(t *testing.T) {
 	})
 }
 
-// ERR-10, ERR-32.
 func TestGatherReturnsOneOfTwoErrorsOfTheSameInstant(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		errs := []error{errBoom, errors.New("other")}
@@ -205,7 +201,6 @@ func TestGatherReturnsOneOfTwoErrorsOfTheSameInstant(t *testing.T) {
 	})
 }
 
-// ERR-05, CAN-15.
 func TestGatherCancelsTheSiblingsAtOnceWithTheTaskErrorAsCause(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		start := time.Now()
@@ -226,7 +221,6 @@ func TestGatherCancelsTheSiblingsAtOnceWithTheTaskErrorAsCause(t *testing.T) {
 	})
 }
 
-// ERR-03, ERR-09, ERR-17.
 func TestGatherWaitsForRunningTasksAndKeepsTheFirstError(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		start := time.Now()
@@ -241,7 +235,6 @@ func TestGatherWaitsForRunningTasksAndKeepsTheFirstError(t *testing.T) {
 	})
 }
 
-// CAN-23.
 func TestGatherStartsNothingAfterAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for limit := 1; limit <= 2; limit++ {
@@ -261,7 +254,6 @@ func TestGatherStartsNothingAfterAnError(t *testing.T) {
 	})
 }
 
-// ERR-18, ERR-20, ERR-31.
 func TestGatherHasOneSlotPerTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		values, err := await.Gather(t.Context(), []await.Task[int]{
@@ -278,7 +270,6 @@ func TestGatherHasOneSlotPerTask(t *testing.T) {
 	})
 }
 
-// ERR-29.
 func TestGatherReportsAnErrorOfTheLastTask(t *testing.T) {
 	gatherBubbles(t, gatherLimits, func(t *testing.T, opts []await.Option) {
 		values, err := await.Gather(t.Context(), []await.Task[int]{after(1, 1), after(1, 2), failing[int](time.Second, errBoom)}, opts...)
@@ -287,7 +278,6 @@ func TestGatherReportsAnErrorOfTheLastTask(t *testing.T) {
 	})
 }
 
-// CAN-42.
 func TestGatherStartsNothingWhenTheContextHasEnded(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		var starts atomic.Int64
@@ -299,7 +289,6 @@ func TestGatherStartsNothingWhenTheContextHasEnded(t *testing.T) {
 	})
 }
 
-// CAN-19.
 func TestGatherReportsTheFirstTaskNotStartedWhenTheContextEnds(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		start := time.Now()
@@ -313,7 +302,6 @@ func TestGatherReportsTheFirstTaskNotStartedWhenTheContextEnds(t *testing.T) {
 	})
 }
 
-// CAN-06.
 func TestGatherReportsWhatARunningTaskReturnsWhenTheContextEnds(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		start := time.Now()
@@ -326,7 +314,6 @@ func TestGatherReportsWhatARunningTaskReturnsWhenTheContextEnds(t *testing.T) {
 	})
 }
 
-// CAN-09, CAN-20.
 func TestGatherSucceedsIfAllTasksDoAlthoughTheContextEnds(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		values, err := gather(gatherCancelledAfter(t, time.Second),
@@ -336,7 +323,6 @@ func TestGatherSucceedsIfAllTasksDoAlthoughTheContextEnds(t *testing.T) {
 	})
 }
 
-// CAN-13.
 func TestGatherWithADeadline(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -346,7 +332,6 @@ func TestGatherWithADeadline(t *testing.T) {
 	})
 }
 
-// ERR-39.
 func TestGatherDoesNotMistakeATasksOwnTimeoutForTheCallers(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
 		_, err := gather(t.Context(), []await.Task[int]{
@@ -401,7 +386,6 @@ func TestNoTaskRunsAfterTheCall(t *testing.T) {
 	requireNone("First of a success", gatherRuns["First"], func(func()) error { return nil })
 }
 
-// REE-01.
 func TestGatherInsideGather(t *testing.T) {
 	var leaves atomic.Int64
 	var node func(depth int) await.Task[int]
@@ -421,7 +405,6 @@ func TestGatherInsideGather(t *testing.T) {
 	require.EqualValues(t, 81, leaves.Load())
 }
 
-// NIL-03, NIL-08.
 func TestGatherAndSettleOfNothing(t *testing.T) {
 	for _, ctx := range []context.Context{t.Context(), gatherCancelledAfter(t, 0)} {
 		for _, tasks := range [][]await.Task[int]{nil, {}} {
@@ -435,7 +418,6 @@ func TestGatherAndSettleOfNothing(t *testing.T) {
 	}
 }
 
-// NIL-11, NIL-13.
 func TestDuplicatedTasksAreSeparateTasks(t *testing.T) {
 	var starts atomic.Int64
 	task := func(context.Context) (int64, error) { return starts.Add(1), nil }
@@ -447,7 +429,6 @@ func TestDuplicatedTasksAreSeparateTasks(t *testing.T) {
 	require.Equal(t, []await.Result[int64]{{Value: 4}, {Value: 5}}, results)
 }
 
-// NIL-15.
 func TestNilIsAValue(t *testing.T) {
 	task := func(context.Context) (*int, error) { return nil, nil }
 	values, err := await.Gather(t.Context(), []await.Task[*int]{task, task})
@@ -527,7 +508,6 @@ func TestGather2OfInterfaceTypes(t *testing.T) {
 	require.Equal(t, any(nil), anything)
 }
 
-// ERR-02, ERR-19, CAN-08, CAN-10, IDX-10.
 func TestSettleHasThreeStatesPerSlot(t *testing.T) {
 	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
 		errOther := errors.New("other")
@@ -553,7 +533,6 @@ func TestSettleHasThreeStatesPerSlot(t *testing.T) {
 	})
 }
 
-// CAN-16.
 func TestSettleNeverCancels(t *testing.T) {
 	for name, opts := range gatherLimits {
 		t.Run(name, func(t *testing.T) {
@@ -569,7 +548,6 @@ func TestSettleNeverCancels(t *testing.T) {
 	}
 }
 
-// CAN-42.
 func TestSettleStartsNothingWhenTheContextHasEnded(t *testing.T) {
 	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
 		var starts atomic.Int64
@@ -583,7 +561,6 @@ func TestSettleStartsNothingWhenTheContextHasEnded(t *testing.T) {
 	})
 }
 
-// CAN-18, REE-05.
 func TestATaskThatEndsTheCallersContextKeepsItsResult(t *testing.T) {
 	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -597,7 +574,6 @@ func TestATaskThatEndsTheCallersContextKeepsItsResult(t *testing.T) {
 	})
 }
 
-// ERR-40.
 func TestFirstReturnsTheFirstSuccessAndCancelsTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -656,7 +632,6 @@ func TestFirstOfInOrderIsTheFirstInInputOrder(t *testing.T) {
 	})
 }
 
-// ERR-14, ERR-23.
 func TestFirstOfFailuresJoinsAllErrorsWithTheirKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errOther := errors.New("other")
@@ -704,7 +679,6 @@ func TestFirstWithStringKeys(t *testing.T) {
 	require.Zero(t, value)
 }
 
-// ERR-40, NIL-05.
 func TestFirstOfNothing(t *testing.T) {
 	key, value, err := await.First(await.AsCompleted(t.Context(), []await.Task[string]{}))
 	require.Equal(t, await.ErrNoTasks, err)
@@ -712,7 +686,6 @@ func TestFirstOfNothing(t *testing.T) {
 	require.Empty(t, value)
 }
 
-// NIL-15.
 func TestFirstOfNilIsASuccess(t *testing.T) {
 	_, value, err := await.First(await.AsCompleted(t.Context(), []await.Task[*int]{func(context.Context) (*int, error) { return nil, nil }}))
 	require.NoError(t, err)

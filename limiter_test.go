@@ -1578,31 +1578,6 @@ func TestAQueueKeepsTheLimitWhenATaskIsAddedAsAWorkerLeaves(t *testing.T) {
 	requireNoWorkers(t)
 }
 
-// slowContext is a context whose end reaches those who watch it when the test
-// says so: each by a call of one of the funcs, in the order of their coming.
-type slowContext struct {
-	context.Context
-	done  chan struct{}
-	funcs []func()
-}
-
-func (c *slowContext) Done() <-chan struct{} { return c.done }
-
-func (c *slowContext) Err() error {
-	select {
-	case <-c.done:
-		return context.Canceled
-	default:
-		return nil
-	}
-}
-
-// AfterFunc is what package context calls if a context has it.
-func (c *slowContext) AfterFunc(f func()) (stop func() bool) {
-	c.funcs = append(c.funcs, f)
-	return func() bool { return true }
-}
-
 // The end of the caller's context may reach the call before it reaches the
 // context of the tasks. A worker that looks for a task in between is the last:
 // the one that pulls the sequence is no longer waited for.
@@ -1610,7 +1585,7 @@ func TestTheEndOfAContextReachesASequenceWithinALimiterBeforeItsTasks(t *testing
 	for name, opts := range map[string][]await.Option{"plain": nil, "detach": {await.Detach()}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx := &slowContext{Context: t.Context(), done: make(chan struct{})}
+				ctx := watched(t.Context())
 				finish, blocked := make(chan struct{}), make(chan struct{})
 				tasks := func(yield func(int, await.Task[int]) bool) {
 					yield(0, func(context.Context) (int, error) { <-finish; return 10, nil })
@@ -1622,15 +1597,68 @@ func TestTheEndOfAContextReachesASequenceWithinALimiterBeforeItsTasks(t *testing
 					close(blocked)
 				}()
 				synctest.Wait()
-				require.Len(t, ctx.funcs, 2)
+				require.Equal(t, 2, ctx.watchers())
 				close(ctx.done)
-				ctx.funcs[1]()
+				ctx.tell[1]()
 				synctest.Wait()
 				close(finish)
 				<-blocked // else this is a deadlock
 				require.Equal(t, []arrival{{0, 10, nil, 0}}, got)
-				ctx.funcs[0]()
 			})
+		})
+	}
+}
+
+// The same with a queue: the worker that has waited for its place finds the
+// queue shut, and gives the place back.
+func TestTheEndOfAContextReachesAQueueWithinALimiterBeforeItsTasks(t *testing.T) {
+	for name, opts := range map[string][]await.Option{"plain": nil, "detach": {await.Detach()}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := await.NewLimiter(1)
+				release, ended := make(chan struct{}), make(chan struct{})
+				go await.Settle(t.Context(), []await.Task[int]{
+					func(context.Context) (int, error) { <-release; return 0, nil },
+				}, await.Within(l))
+				synctest.Wait()
+				ctx := watched(t.Context())
+				q := queueOf(deaf(0, 1))
+				var got []arrival
+				go func() {
+					defer close(ended)
+					got = arrivals(q.AsCompleted(ctx, append(opts, await.Within(l))...))
+				}()
+				synctest.Wait()
+				require.Equal(t, 2, ctx.watchers())
+				close(ctx.done)
+				ctx.tell[1]()
+				synctest.Wait()
+				close(release)
+				<-ended // else this is a deadlock
+				require.Empty(t, got)
+				require.Equal(t, 1, q.Len())
+				requireAllPlaces(t, l, 1)
+			})
+		})
+	}
+}
+
+// Memory.
+
+func TestALimiterIsTheLimitOfASequenceThatWaitsForASlowLoop(t *testing.T) {
+	for buffer, most := range map[await.Option]int64{nil: 4, await.Buffer(0): 2, await.Buffer(1): 3, await.Buffer(5): 7} {
+		synctest.Test(t, func(t *testing.T) {
+			opts := []await.Option{await.Within(await.NewLimiter(2))}
+			if buffer != nil {
+				opts = append(opts, buffer)
+			}
+			var started atomic.Int64
+			tasks := copies(100, func(context.Context) (int, error) { return int(started.Add(1)), nil })
+			for range await.AsCompletedSeq(t.Context(), slices.All(tasks), opts...) {
+				time.Sleep(time.Hour)
+				require.Equal(t, 1+most, started.Load(), "one is here, and the others wait")
+				break
+			}
 		})
 	}
 }

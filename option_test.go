@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"runtime"
 	"runtime/pprof"
 	"runtime/trace"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/ascompleted/await"
 	"github.com/stretchr/testify/require"
@@ -40,7 +42,6 @@ func (p *optionPeak) watch(task await.Task[int]) await.Task[int] {
 	}
 }
 
-// LIM-01, LIM-03, LIM-21.
 func TestLimitIsReachedAndNeverPassed(t *testing.T) {
 	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
 		for _, limit := range []int{1, 3, 11, 12, 100} {
@@ -58,7 +59,7 @@ func TestLimitIsReachedAndNeverPassed(t *testing.T) {
 	})
 }
 
-// LIM-02. In real time, with workers that come and go.
+// In real time, with workers that come and go.
 func TestLimitIsNeverPassedInABusyCall(t *testing.T) {
 	const limit = 3
 	for name, settle := range settleFuncs {
@@ -89,7 +90,6 @@ func TestLimitOfGather(t *testing.T) {
 	})
 }
 
-// LIM-05.
 func TestWithoutLimitEveryTaskRunsAtOnce(t *testing.T) {
 	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
 		start := time.Now()
@@ -104,7 +104,6 @@ func TestWithoutLimitEveryTaskRunsAtOnce(t *testing.T) {
 	})
 }
 
-// LIM-12.
 func TestLimitStartsTasksInInputOrderWhenAPlaceIsFree(t *testing.T) {
 	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
 		start := time.Now()
@@ -122,7 +121,6 @@ func TestLimitStartsTasksInInputOrderWhenAPlaceIsFree(t *testing.T) {
 	})
 }
 
-// ORD-18.
 func TestLimitOneNeedsNoLock(t *testing.T) {
 	var order []int
 	tasks := make([]await.Task[int], 100)
@@ -137,7 +135,6 @@ func TestLimitOneNeedsNoLock(t *testing.T) {
 	}
 }
 
-// LIM-07.
 func TestPanicsGiveTheirPlacesBackWithRecover(t *testing.T) {
 	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
 		start := time.Now()
@@ -149,7 +146,6 @@ func TestPanicsGiveTheirPlacesBackWithRecover(t *testing.T) {
 	})
 }
 
-// LAZ-04.
 func TestBufferBoundsStartedTasksThatAreNotYetYielded(t *testing.T) {
 	for _, buffer := range []int{0, 1, 3} {
 		synctest.Test(t, func(t *testing.T) {
@@ -167,7 +163,6 @@ func TestBufferBoundsStartedTasksThatAreNotYetYielded(t *testing.T) {
 	}
 }
 
-// LAZ-05.
 func TestBufferOfInOrderBoundsWhatRunsAheadOfTheHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit, buffer = 2, 3
@@ -258,7 +253,6 @@ func TestDetachAndRecoverTwiceAreLikeOnce(t *testing.T) {
 	})
 }
 
-// PAN-12.
 func TestRecoverMakesAPanicTheErrorOfItsTask(t *testing.T) {
 	for name, opts := range gatherLimits {
 		t.Run(name, func(t *testing.T) {
@@ -323,7 +317,6 @@ func detachOutlive(d time.Duration) {
 	synctest.Wait()
 }
 
-// BRK-08, CAN-28.
 func TestDetachLeavesTheLoopAtOnce(t *testing.T) {
 	gatherBubbles(t, optionLoops, func(t *testing.T, loop optionLoop) {
 		start := time.Now()
@@ -384,7 +377,6 @@ func detachTasks(starts *atomic.Int64) []await.Task[int] {
 	}
 }
 
-// CAN-24, CAN-25.
 func TestDetachGivesEveryTaskAResultWhenTheContextEnds(t *testing.T) {
 	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
 		start := time.Now()
@@ -533,7 +525,6 @@ func TestDetachLetsGatherEndWithTheContext(t *testing.T) {
 	})
 }
 
-// PAN-16.
 func TestDetachRaisesAPanicAtOnce(t *testing.T) {
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
 		start := time.Now()
@@ -645,7 +636,43 @@ func requireNoLateWrite[E any](t *testing.T, mine E, call func(context.Context, 
 	}
 }
 
-// PAN-08.
+func TestDetachKeepsNoResultThatTheLoopHasLeft(t *testing.T) {
+	for name, opts := range map[string][]await.Option{"plain": nil, "within": {await.Within(await.NewLimiter(4))}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				type page [1 << 16]byte
+				var pages [2]weak.Pointer[page]
+				pageAfter := func(d time.Duration, i int) await.Task[*page] {
+					return func(context.Context) (*page, error) {
+						time.Sleep(d)
+						value := new(page)
+						pages[i] = weak.Make(value)
+						return value, nil
+					}
+				}
+				for range await.AsCompleted(t.Context(), []await.Task[*page]{
+					after[*page](0, nil),
+					pageAfter(time.Second, 0),
+					pageAfter(time.Minute, 1),
+					deaf[*page](time.Hour, nil),
+				}, append(opts, await.Detach())...) {
+					time.Sleep(2 * time.Second)
+					break
+				}
+				time.Sleep(2 * time.Minute)
+				synctest.Wait() // what the task has written is visible now
+				runtime.GC()
+				for i := range pages {
+					if pages[i].Value() != nil {
+						t.Errorf("page %d is kept", i)
+					}
+				}
+				detachOutlive(2 * time.Hour)
+			})
+		})
+	}
+}
+
 func TestDetachLatePanicCrashesTheProgram(t *testing.T) {
 	crash := func(name string, leave func(ctx context.Context, late, sibling await.Task[int])) {
 		t.Run(name, func(t *testing.T) {
@@ -752,13 +779,15 @@ func TestWithoutNameThereIsNoLabel(t *testing.T) {
 			for _, opts := range [][]await.Option{nil, {await.Name("")}, {await.Name("crawl"), await.Name("")}} {
 				var record string
 				labelled := false
-				run(t.Context(), func(ctx context.Context) (int, error) {
+				ctx := pprof.WithLabels(t.Context(), pprof.Labels("tenant", "north"))
+				run(ctx, func(ctx context.Context) (int, error) {
 					_, labelled = pprof.Label(ctx, "await")
 					record = nameOwnRecord(t)
 					return 1, nil
 				}, after(0, 1), append(opts, await.Limit(1))...)
 				require.False(t, labelled)
 				require.NotContains(t, record, `"await":`)
+				require.NotContains(t, record, "north", "the caller's goroutine has no such label")
 			}
 		})
 	}

@@ -1103,11 +1103,13 @@ func TestASecondLoopOverAQueuePanicsAndTheFirstGoesOn(t *testing.T) {
 		var c census
 		var q intQueue
 		second := func() {
+			ctx := watched(t.Context())
 			requireQueueBusy(t, func() {
-				for range q.AsCompleted(t.Context(), opts...) {
+				for range q.AsCompleted(ctx, opts...) {
 					t.Error("the second loop yields")
 				}
 			})
+			require.Zero(t, ctx.watchers())
 		}
 		for i, task := range c.wrap(seconds(1, 2, 3, 4)...) {
 			q.Add(i, task)

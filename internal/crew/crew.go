@@ -114,17 +114,17 @@ type Crew[K, T any] struct {
 	body   func()                 // serve, as a value made once, so that a launch allocates nothing
 	traced atomic.Pointer[traced] // nil until a task is traced
 
-	// coming is set by whoever launches a worker, and cleared by the worker
-	// when it begins.
-	coming atomic.Bool
-
 	turns bool // the source needs a Turn of each worker
 
 	// live counts the workers launched and not yet gone, and config.held.
 	// Each takes itself off, or Dismiss does; whoever reaches 0 closes the
-	// sink.
+	// sink. The bit coming is part of it, so that both change in one step:
+	// whoever hires a worker sets it, and the worker clears it when it begins.
 	live atomic.Int64
 }
+
+// coming is a bit of live: a worker is on its way.
+const coming = 1 << 62
 
 // Init readies a crew that has not been used.
 func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], sink Sink[K, T]) {
@@ -196,7 +196,7 @@ type hand[K any] struct {
 // left or the context has ended.
 func (c *Crew[K, T]) serve() {
 	var h hand[K]
-	c.coming.Store(false)
+	c.live.And(^coming)
 	if c.turns {
 		h.turn = new(Turn) // not part of h, which is thus not allocated for lists
 	}
@@ -247,7 +247,7 @@ func (c *Crew[K, T]) shift(h *hand[K]) {
 // blocks never keeps the next one from starting, and short tasks share a few
 // goroutines, because nobody is launched while somebody is coming.
 func (c *Crew[K, T]) chain() {
-	if !c.coming.Load() && c.vacant() && c.source.More(nil) {
+	if c.vacant(c.live.Load()) && c.source.More(nil) {
 		c.hire()
 	}
 }
@@ -255,21 +255,19 @@ func (c *Crew[K, T]) chain() {
 // hire launches a worker, unless one is on its way or the limit is reached. It
 // does not block.
 func (c *Crew[K, T]) hire() {
-	for c.vacant() && c.coming.CompareAndSwap(false, true) {
-		for live := c.live.Load(); c.vacant(); live = c.live.Load() {
-			if c.live.CompareAndSwap(live, live+1) {
-				c.launch(c.body)
-				return
-			}
+	for live := c.live.Load(); c.vacant(live); live = c.live.Load() {
+		if c.live.CompareAndSwap(live, live+1+coming) {
+			c.launch(c.body)
+			return
 		}
-		// Whoever brought more to do meanwhile, and saw that somebody was
-		// coming, has relied on us: so look again.
-		c.coming.Store(false)
 	}
 }
 
-// vacant reports whether the limit allows one more worker.
-func (c *Crew[K, T]) vacant() bool { return c.live.Load()-c.config.held < int64(c.config.Limit) }
+// vacant reports whether the limit allows one more worker, and none is on its
+// way.
+func (c *Crew[K, T]) vacant(live int64) bool {
+	return live&coming == 0 && live-c.config.held < int64(c.config.Limit)
+}
 
 // enter waits until one more result may wait for the loop; it reports false
 // if the context has ended.
