@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// outcome is what became of a mutant.
+type outcome int
+
+const (
+	killed   outcome = iota // a test has failed
+	timedOut                // the tests have
+	survived                // no test has noticed
+	listed                  // it is known to be equivalent
+)
+
+func (o outcome) String() string {
+	return [...]string{"killed", "timed out", "survived", "equivalent"}[o]
+}
+
+// tests is the test binary with all mutants in it.
+type tests struct {
+	dir    string // where it runs
+	temp   string // where it is
+	number map[*mutant]int
+
+	// The quick tests go first, because most mutants need no others.
+	slow                  string        // a regexp for the others
+	quickTakes, slowTakes time.Duration // without a mutant
+}
+
+// build builds the tests of the module's root with the mutants.
+func build(ctx context.Context, code *module, mutants []*mutant, race bool) (*tests, error) {
+	temp, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return nil, err
+	}
+	t := &tests{dir: code.dir, temp: temp, number: map[*mutant]int{}}
+	for i, m := range mutants {
+		t.number[m] = i + 1
+	}
+	if err := t.compile(ctx, code, mutants, race); err != nil {
+		t.remove()
+		return nil, err
+	}
+	return t, nil
+}
+
+// compile makes the binary.
+func (t *tests) compile(ctx context.Context, code *module, mutants []*mutant, race bool) error {
+	byFile := map[string][]*mutant{}
+	for _, m := range mutants {
+		byFile[m.File] = append(byFile[m.File], m)
+	}
+	overlay := map[string]string{}
+	replace := func(path, text string) error {
+		overlay[path] = filepath.Join(t.temp, fmt.Sprintf("%d.go", len(overlay)))
+		return os.WriteFile(overlay[path], []byte(text), 0o600)
+	}
+	for _, p := range code.packages {
+		if err := replace(filepath.Join(p.dir, "switchboard.go"), fmt.Sprintf(switchboard, p.name, p.dir != code.dir)); err != nil {
+			return err
+		}
+		for _, f := range p.files {
+			if err := replace(f.path, weave(f.text, byFile[f.name], t.number)); err != nil {
+				return err
+			}
+		}
+	}
+	index, err := json.Marshal(map[string]any{"Replace": overlay})
+	if err != nil {
+		return err
+	}
+	list := filepath.Join(t.temp, "overlay.json")
+	if err := os.WriteFile(list, index, 0o600); err != nil {
+		return err
+	}
+	compile := exec.CommandContext(ctx, "go", "test", "-c", "-race="+strconv.FormatBool(race), "-vet=off", "-overlay", list, "-o", t.binary(), ".")
+	compile.Dir = code.dir
+	if out, err := compile.CombinedOutput(); err != nil {
+		return fmt.Errorf("go test -c: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (t *tests) binary() string { return filepath.Join(t.temp, "mutants.test") }
+
+// remove removes the binary.
+func (t *tests) remove() { _ = os.RemoveAll(t.temp) } // what is left is in the folder for such
+
+// slowest is how long a quick test takes at most.
+const slowest = 30 * time.Millisecond
+
+// measure runs the tests without a mutant: they must pass.
+func (t *tests) measure(ctx context.Context) error {
+	out, err := t.run(ctx, 0, time.Hour, "-test.v")
+	if err != nil {
+		return fmt.Errorf("the tests fail without a mutant: %w\n%s", err, out)
+	}
+	slow := []string{"the slow tests"}
+	for _, m := range regexp.MustCompile(`(?m)^--- PASS: (\S+) \((.*)\)`).FindAllSubmatch(out, -1) {
+		took, err := time.ParseDuration(string(m[2]))
+		if err != nil {
+			return err
+		}
+		if took > slowest {
+			slow = append(slow, string(m[1]))
+			t.slowTakes += took
+		} else {
+			t.quickTakes += took
+		}
+	}
+	t.slow = "^(" + strings.Join(slow, "|") + ")$"
+	return nil
+}
+
+// try tells what becomes of a mutant.
+func (t *tests) try(ctx context.Context, m *mutant) (outcome, error) {
+	n := t.number[m]
+	out, err := t.run(ctx, n, patience(t.quickTakes), "-test.skip="+t.slow)
+	if err == nil {
+		out, err = t.run(ctx, n, patience(t.slowTakes), "-test.run="+t.slow)
+	}
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return survived, nil
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	case !errors.As(err, &exit):
+		return 0, err
+	case bytes.Contains(out, []byte("panic: test timed out")):
+		return timedOut, nil
+	}
+	return killed, nil
+}
+
+// patience is how long a mutant may take for what takes usual without it.
+func patience(usual time.Duration) time.Duration { return 4*usual + 8*time.Second }
+
+// run runs the tests on a mutant.
+func (t *tests) run(ctx context.Context, number int, timeout time.Duration, args ...string) ([]byte, error) {
+	args = append(args, "-test.failfast", "-test.timeout="+timeout.String())
+	cmd := exec.CommandContext(ctx, t.binary(), args...)
+	cmd.Dir = t.dir
+	cmd.Env = append(os.Environ(), fmt.Sprintf("MUTANT=%d", number))
+	return cmd.CombinedOutput()
+}
