@@ -18,19 +18,17 @@ type Stream[K, T any] struct {
 	// One of the two has room for every task that can have been claimed and
 	// not taken by the loop, so that Put does not block. The last worker
 	// closes it.
-	items chan Item[K, T]
-	pile  *pile[Item[K, T]]
-
-	over bool // the loop has met the close
+	ring ring[Item[K, T]]
+	pile *pile[Item[K, T]] // nil if it is the ring
 
 	// Failed, if not nil, is told of every error before its result is put, by
 	// the worker. It must not block.
 	Failed func(n int, err error)
 }
 
-// mostBuffered is the capacity from which on a pile, which grows as it must,
-// takes the place of a channel, whose memory is all there from the beginning.
-const mostBuffered = 1 << 10
+// mostRoom is the room from which on a pile, which grows as it must, takes
+// the place of a ring, whose memory is all there from the beginning.
+const mostRoom = 1 << 10
 
 // Init readies a stream of at most n results. blocks tells whether Claim of
 // the source may block, as a sequence may.
@@ -50,10 +48,10 @@ func (s *Stream[K, T]) Init(ctx context.Context, config *Config, source Source[K
 		most = limit + buffer
 		s.room = make(chan struct{}, most)
 	}
-	if n == Unlimited && most > mostBuffered {
-		s.pile = newPile[Item[K, T]]()
+	if config.Detach || n == Unlimited && most > mostRoom {
+		s.pile = newPile[Item[K, T]]() // with Detach, the loop waits for the context besides
 	} else {
-		s.items = make(chan Item[K, T], most)
+		s.ring.init(most)
 	}
 	s.turns = n == Unlimited
 	if blocks {
@@ -73,47 +71,28 @@ func (s *Stream[K, T]) Init(ctx context.Context, config *Config, source Source[K
 // come, or when a task has panicked and Stop is to be called.
 func (s *Stream[K, T]) Next() (item Item[K, T], ok bool) {
 	switch {
-	case s.loose != nil:
-		item, ok = s.nextLoose()
-	case s.pile != nil:
+	case s.pile == nil:
+		item, ok = s.ring.take()
+	case s.loose == nil:
 		item, ok = s.pile.take(nil)
 	default:
-		item, ok = <-s.items
-		s.over = !ok
+		item, ok = s.nextLoose()
 	}
 	return item, ok && !s.Panicked()
 }
 
 // nextLoose is Next with Detach: once the context has ended it does not wait.
 func (s *Stream[K, T]) nextLoose() (item Item[K, T], ok bool) {
-	if item, ok = s.take(); ok || s.ctx.Err() == nil {
+	if item, ok = s.pile.take(s.ctx.Done()); ok || s.ctx.Err() == nil {
 		return item, ok
 	}
 	s.loose.abandon(s.Cause())
-	if item, ok = s.take(); ok { // what had finished in time
+	if item, ok = s.pile.take(s.ctx.Done()); ok { // what had finished in time
 		return item, true
 	}
 	if len(s.loose.abandoned) > 0 {
 		item, ok = s.loose.abandoned[0], true
 		s.loose.abandoned = s.loose.abandoned[1:]
-	}
-	return item, ok
-}
-
-// take returns the oldest result; if there is none, it waits for one until
-// the context ends.
-func (s *Stream[K, T]) take() (item Item[K, T], ok bool) {
-	if s.pile != nil {
-		return s.pile.take(s.ctx.Done())
-	}
-	select {
-	case item, ok = <-s.items:
-		return item, ok
-	default:
-	}
-	select {
-	case item, ok = <-s.items:
-	case <-s.ctx.Done():
 	}
 	return item, ok
 }
@@ -137,7 +116,7 @@ func (s *Stream[K, T]) put(item Item[K, T]) {
 		s.pile.put(item)
 		return
 	}
-	s.items <- item
+	s.ring.put(item)
 }
 
 // Close tells the loop that no more results come.
@@ -146,27 +125,25 @@ func (s *Stream[K, T]) Close() {
 		s.pile.close()
 		return
 	}
-	close(s.items)
+	s.ring.close()
 }
 
 // Wait drops the results that the loop has not taken, until Close. With
 // Detach it drops those that are there.
 func (s *Stream[K, T]) Wait() {
+	var done <-chan struct{}
 	if s.loose != nil {
 		s.loose.leave()
 		if s.loose.blocks {
 			s.end()
 		}
-		for ok := true; ok; {
-			_, ok = s.take() // does not wait: the context has ended
-		}
-		return
+		done = s.ctx.Done() // which is closed, or about to be
 	}
-	for ok := !s.over; ok; {
+	for ok := true; ok; {
 		if s.pile != nil {
-			_, ok = s.pile.take(nil)
+			_, ok = s.pile.take(done)
 		} else {
-			_, ok = <-s.items
+			_, ok = s.ring.take()
 		}
 	}
 }
