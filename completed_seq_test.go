@@ -808,7 +808,7 @@ func TestASequenceIsNotPulledAfterTheLoop(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			bothSeqs(t, func(t *testing.T, stream seqStreamer) {
 				w := spring(time.Second)
-				d.leave(stream(t.Context(), w.seq, await.Limit(4)), func() bool { synctest.Wait(); return true })
+				d.leave(stream(t.Context(), w.seq, await.Limit(4)), idle)
 				w.requireOver(t)
 				pulled, started := w.pulled.Load(), w.started.Load()
 				require.LessOrEqual(t, pulled, int64(8))
@@ -1600,7 +1600,7 @@ func TestAPanicOfATaskOfASequenceIsRaisedAlsoWhenTheLoopWasLeft(t *testing.T) {
 					return deaf(time.Second, i)
 				}
 				requireRaised(t, "late", func() {
-					d.leave(stream(t.Context(), w.seq, await.Limit(2)), func() bool { return true })
+					d.leave(stream(t.Context(), w.seq, await.Limit(2)), idle)
 				})
 				w.requireOver(t)
 			})

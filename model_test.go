@@ -72,7 +72,9 @@ type plan struct {
 	lingers time.Duration // how long it goes on when its context has ended; never: it does not look
 	gives   ending        // how it ends then
 
-	// Of a queue's task: who adds it, and which or when.
+	// Of a queue's task: who adds it, and which or when. A task that panics, and
+	// a body that leaves, add nothing, because what they added could start
+	// before the others hear of the end.
 	by    adder
 	which int
 	when  time.Duration
@@ -315,11 +317,11 @@ func (o *oracle) cancel(cause string) {
 func (o *oracle) finish(i int, how ending) {
 	o.note(o.now, "task %d %v; its context: %q", i, how, o.cause)
 	o.running = slices.DeleteFunc(o.running, func(j int) bool { return j == i })
-	o.add(byTask, i)
 	if how == panics && !o.recovers {
 		o.panic(boomed(i))
 		return
 	}
+	o.add(byTask, i)
 	r := outturn{key: i}
 	switch how {
 	case succeeds:
@@ -414,7 +416,6 @@ func (o *oracle) yield(r outturn) {
 	o.note(o.now, "result %d: %+v%s", n, r, o.length())
 	o.reading = false
 	o.after(o.bodies[n], func() {
-		o.add(byBody, n)
 		if n == o.cancels {
 			o.cancel("the caller")
 		}
@@ -422,7 +423,9 @@ func (o *oracle) yield(r outturn) {
 		if n == o.leaves {
 			o.leftBy = o.how
 			o.leave()
+			return
 		}
+		o.add(byBody, n)
 	})
 }
 

@@ -305,11 +305,14 @@ func (st *stage) body(key int, r await.Result[int]) bool {
 		st.complain("task %d has returned %+v, and yields %+v", key, st.scripts[key], got)
 	}
 	st.pause(st.bodies[n], nil)
-	st.add(byBody, n)
 	if n == st.cancels {
 		st.cancel(errCaller)
 	}
-	return n != st.leaves
+	if n == st.leaves {
+		return false
+	}
+	st.add(byBody, n)
+	return true
 }
 
 // task is a task as planned.
@@ -329,7 +332,9 @@ func (st *stage) task(i int) await.Task[int] {
 			st.pause(p.lingers, nil)
 			how = p.gives
 		}
-		st.add(byTask, i)
+		if how != panics || st.recovers {
+			st.add(byTask, i)
+		}
 		return st.exit(ctx, i, how)
 	}
 }
