@@ -19,7 +19,7 @@ const legend = `Made by running each library; what may crash or hang runs in a c
 - Panic, Goexit: what a call gets whose second task of three panics, or calls
   runtime.Goexit as t.FailNow does.
 - First error: with a limit of 1, the first of ten tasks fails; how many start
-  in all (the most of 20 runs).
+  in all, in 20 runs.
 - Left early: the loop is left at the first of four results. Are the tasks that
   run told by their context, has the loop waited for them, and how many
   goroutines are left a second later?

@@ -80,7 +80,7 @@ func probeError(p *peer) string {
 	if p.noErrors {
 		return "takes no errors"
 	}
-	most := int64(0)
+	least, most := int64(10), int64(0)
 	for range 20 {
 		var started atomic.Int64
 		tasks := list(10, func(context.Context) (int, error) {
@@ -95,7 +95,10 @@ func probeError(p *peer) string {
 			return "no error"
 		}
 		settle(&started) // not everybody waits for what runs
-		most = max(most, started.Load())
+		least, most = min(least, started.Load()), max(most, started.Load())
+	}
+	if least < most {
+		return fmt.Sprintf("%d to %d of 10 start", least, most)
 	}
 	return fmt.Sprintf("%d of 10 start", most)
 }
