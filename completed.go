@@ -70,7 +70,7 @@
 //
 // # Cost
 //
-// A call on a list allocates a fixed number of times, six or so without
+// A call on a list allocates a fixed number of times, five or so without
 // options, whatever the number of tasks, and memory for the results. A task
 // that returns at once costs about as much as sending its result through a
 // channel. Results that wait are kept until the loop takes them or ends.

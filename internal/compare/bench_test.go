@@ -104,8 +104,8 @@ func loop[Tasks any](run func(context.Context, Tasks, int, func(outcome) bool), 
 	}
 }
 
-// BenchmarkFloor is what it costs to hand a result to another goroutine, as
-// AsCompleted does for each: through a channel with room for all.
+// BenchmarkFloor is what it costs to hand results to another goroutine, as the
+// hand-written way does: through a channel with room for all.
 func BenchmarkFloor(b *testing.B) {
 	r := row{"empty", 0, []int{1000, 100_000}}
 	all := []peer{{name: "channel", finish: handOver}, awaitPeer}

@@ -1,75 +1,92 @@
 package crew
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // ring is a queue with room for all that can be in it, for one reader. It is
-// what a buffered channel is, for less: the reader sees all that is there with
-// one lock, and nothing but the room is allocated.
+// what a buffered channel is, for less: whoever puts an item takes no lock,
+// unless the reader sleeps, and nothing but the room is allocated.
 type ring[I any] struct {
-	items []I
+	slots []slot[I]
+	tail  atomic.Int64 // how many items were put, or are just being put
+	head  int          // the slot to take from; the reader's own
 
-	mu     sync.Mutex // guards the rest of this part; held over nothing that blocks
-	news   sync.Cond  // for the reader: an item, or the close
-	tail   int        // where the next item goes
-	count  int        // of the items put
+	asleep atomic.Bool // the reader sleeps, or is about to, and nobody has woken it
+	mu     sync.Mutex  // guards closed, and the reader's way to sleep
+	news   sync.Cond   // for the reader: an item, or the close
 	closed bool
+}
 
-	head  int // where the next item to take is; the reader's own, as is the rest
-	taken int // of the items taken
-	seen  int // count, as the reader knows it
+// slot belongs to whoever puts until it is full, and then to the reader.
+type slot[I any] struct {
+	item I
+	full atomic.Bool
 }
 
 // init makes room for n items.
 func (r *ring[I]) init(n int) {
-	r.items = make([]I, n)
+	r.slots = make([]slot[I], n)
 	r.news.L = &r.mu
 }
 
 // put adds an item.
 func (r *ring[I]) put(item I) {
-	r.mu.Lock()
-	r.items[r.tail] = item
-	r.tail = r.after(r.tail)
-	r.count++
-	r.mu.Unlock()
-	r.news.Signal()
+	i := r.tail.Add(1) - 1
+	if n := int64(len(r.slots)); i >= n {
+		i %= n
+	}
+	s := &r.slots[i]
+	s.item = item
+	s.full.Store(true)
+	if r.asleep.Load() && r.asleep.CompareAndSwap(true, false) {
+		r.mu.Lock() // by now the reader sleeps, or has seen the item
+		r.news.Signal()
+		r.mu.Unlock()
+	}
 }
 
-// close lets take come to its end.
+// close lets take come to its end. It follows all puts.
 func (r *ring[I]) close() {
 	r.mu.Lock()
 	r.closed = true
-	r.mu.Unlock()
 	r.news.Signal()
+	r.mu.Unlock()
 }
 
 // take returns the oldest item. If there is none it waits until there is; ok is
 // false once the ring is closed and empty.
 func (r *ring[I]) take() (item I, ok bool) {
-	if r.taken == r.seen && !r.wait() {
+	if len(r.slots) == 0 {
 		return item, false
 	}
-	item, r.items[r.head] = r.items[r.head], item // which is zero, and keeps nothing
-	r.head = r.after(r.head)
-	r.taken++
+	s := &r.slots[r.head]
+	if !s.full.Load() && !r.wait(s) {
+		return item, false
+	}
+	item, s.item = s.item, item // which is zero, and keeps nothing
+	s.full.Store(false)
+	if r.head++; r.head == len(r.slots) {
+		r.head = 0
+	}
 	return item, true
 }
 
-// wait waits until there are items that the reader has not seen.
-func (r *ring[I]) wait() bool {
+// wait waits until s is full.
+func (r *ring[I]) wait(s *slot[I]) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.count == r.seen && !r.closed {
+	for {
+		r.asleep.Store(true) // before the look, so that a put after it is not missed
+		if s.full.Load() {
+			break
+		}
+		if r.closed {
+			return false
+		}
 		r.news.Wait()
 	}
-	r.seen = r.count
-	return r.taken < r.seen
-}
-
-// after is the place that follows i.
-func (r *ring[I]) after(i int) int {
-	if i++; i < len(r.items) {
-		return i
-	}
-	return 0
+	r.asleep.Store(false)
+	return true
 }
