@@ -29,14 +29,6 @@ func detonating(d time.Duration, value any) await.Task[int] {
 	}
 }
 
-// panicErrorOf returns the *PanicError that f panics with.
-func panicErrorOf(t *testing.T, f func()) *await.PanicError {
-	t.Helper()
-	value := panicOf(t, f)
-	require.IsType(t, (*await.PanicError)(nil), value)
-	return value.(*await.PanicError)
-}
-
 // requirePanicError fails if err is not a panic in detonate.
 func requirePanicError(t *testing.T, err error) {
 	t.Helper()
@@ -104,7 +96,7 @@ func TestPanicIsRaisedOnTheCallersGoroutineAfterTheSiblingsReturned(t *testing.T
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
 		start := time.Now()
 		var cause error
-		raised := panicErrorOf(t, func() {
+		raised := raisedBy(t, func() {
 			run(t.Context(), detonating(time.Second, "boom"), gatherLingering(time.Second, &cause))
 		})
 		require.Equal(t, 2*time.Second, time.Since(start))
@@ -119,7 +111,7 @@ func TestPanicIsRaisedOnTheCallersGoroutineAfterTheSiblingsReturned(t *testing.T
 func TestPanicStartsNothingFurther(t *testing.T) {
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
 		var starts atomic.Int64
-		raised := panicErrorOf(t, func() {
+		raised := raisedBy(t, func() {
 			run(t.Context(), detonating(time.Second, "boom"), gatherCounted(&starts, after(0, 1)), await.Limit(1))
 		})
 		require.Equal(t, "boom", raised.Value)
@@ -131,14 +123,14 @@ func TestPanicValues(t *testing.T) {
 	t.Run("error", func(t *testing.T) {
 		gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
 			wrapped := fmt.Errorf("wrapped: %w", errBoom)
-			raised := panicErrorOf(t, func() { run(t.Context(), after(time.Second, 1), detonating(0, wrapped)) })
+			raised := raisedBy(t, func() { run(t.Context(), after(time.Second, 1), detonating(0, wrapped)) })
 			require.Equal(t, wrapped, raised.Value)
 			require.ErrorIs(t, raised, errBoom)
 		})
 	})
 	t.Run("nil", func(t *testing.T) {
 		gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-			raised := panicErrorOf(t, func() { run(t.Context(), after(time.Second, 1), detonating(0, nil)) })
+			raised := raisedBy(t, func() { run(t.Context(), after(time.Second, 1), detonating(0, nil)) })
 			var nilError *runtime.PanicNilError
 			require.ErrorAs(t, raised, &nilError)
 			require.Contains(t, string(raised.Stack), "await_test.detonate(")
@@ -147,7 +139,7 @@ func TestPanicValues(t *testing.T) {
 	t.Run("runtime error", func(t *testing.T) {
 		gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
 			var empty []int
-			raised := panicErrorOf(t, func() {
+			raised := raisedBy(t, func() {
 				run(t.Context(), after(time.Second, 1), func(context.Context) (int, error) { return empty[0], nil })
 			})
 			var runtimeError runtime.Error
@@ -157,7 +149,7 @@ func TestPanicValues(t *testing.T) {
 	})
 	t.Run("panic of an inner call", func(t *testing.T) {
 		gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-			raised := panicErrorOf(t, func() {
+			raised := raisedBy(t, func() {
 				run(t.Context(), func(ctx context.Context) (int, error) {
 					run(ctx, detonating(0, errBoom), after(time.Second, 1))
 					return 0, nil
@@ -177,7 +169,7 @@ func TestPanicNilIsAPanicWithPanicnil(t *testing.T) {
 	}
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
 		var cause error
-		raised := panicErrorOf(t, func() { run(t.Context(), detonating(time.Second, nil), gatherLingering(0, &cause)) })
+		raised := raisedBy(t, func() { run(t.Context(), detonating(time.Second, nil), gatherLingering(0, &cause)) })
 		require.Same(t, raised, cause)
 		require.Nil(t, raised.Value)
 		require.ErrorContains(t, raised, "nil")
@@ -197,13 +189,13 @@ func TestPanicNilKeepsTheTasksStackWithPanicnil(t *testing.T) {
 		require.NoError(t, err, output)
 		return
 	}
-	raised := panicErrorOf(t, func() { _, _ = await.Gather(t.Context(), []await.Task[int]{detonating(0, nil)}) })
+	raised := raisedBy(t, func() { _, _ = await.Gather(t.Context(), []await.Task[int]{detonating(0, nil)}) })
 	require.Contains(t, string(raised.Stack), "await_test.detonate(")
 }
 
 func TestPanicsOfSiblingsAreInTheText(t *testing.T) {
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		raised := panicErrorOf(t, func() {
+		raised := raisedBy(t, func() {
 			run(t.Context(), panicking[int](time.Second, errBoom), detonating(2*time.Second, "second"))
 		})
 		require.Equal(t, errBoom, raised.Value)
@@ -215,7 +207,7 @@ func TestPanicsOfSiblingsAreInTheText(t *testing.T) {
 
 func TestPanicIsRaisedAlthoughTheContextHasEnded(t *testing.T) {
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		raised := panicErrorOf(t, func() {
+		raised := raisedBy(t, func() {
 			run(gatherCancelledAfter(t, time.Second), detonating(2*time.Second, "boom"), after(0, 1), await.Limit(1))
 		})
 		require.Equal(t, "boom", raised.Value)
@@ -224,7 +216,7 @@ func TestPanicIsRaisedAlthoughTheContextHasEnded(t *testing.T) {
 
 func TestPanicOutranksAnEarlierErrorInGather(t *testing.T) {
 	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
-		raised := panicErrorOf(t, func() {
+		raised := raisedBy(t, func() {
 			_, _ = gather(t.Context(), []await.Task[int]{failing[int](time.Second, errBoom), detonating(2*time.Second, "late")})
 		})
 		require.Equal(t, "late", raised.Value)
@@ -233,14 +225,14 @@ func TestPanicOutranksAnEarlierErrorInGather(t *testing.T) {
 
 func TestPanicOutranksAnEarlierSuccessInFirst(t *testing.T) {
 	gatherBubbles(t, map[string]gatherRun{"First": gatherRuns["First"]}, func(t *testing.T, first gatherRun) {
-		raised := panicErrorOf(t, func() { first(t.Context(), after(time.Second, 1), detonating(2*time.Second, "late")) })
+		raised := raisedBy(t, func() { first(t.Context(), after(time.Second, 1), detonating(2*time.Second, "late")) })
 		require.Equal(t, "late", raised.Value)
 	})
 }
 
 func TestPanicDuringGoexitIsAPanic(t *testing.T) {
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		raised := panicErrorOf(t, func() {
+		raised := raisedBy(t, func() {
 			run(t.Context(), func(context.Context) (int, error) {
 				defer detonate("cleanup failed")
 				runtime.Goexit()
@@ -361,7 +353,7 @@ func TestCauseInsideATask(t *testing.T) {
 
 		run(gatherCancelledAfter(t, time.Second), gatherLingering(0, &cause), after(0, 1), await.Limit(1))
 		require.Equal(t, errBoom, cause, "the caller's own")
-		panicked := panicErrorOf(t, func() { run(t.Context(), detonating(time.Second, "boom"), gatherLingering(0, &cause)) })
+		panicked := raisedBy(t, func() { run(t.Context(), detonating(time.Second, "boom"), gatherLingering(0, &cause)) })
 		require.Same(t, panicked, cause)
 	})
 }

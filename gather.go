@@ -68,7 +68,7 @@ func (s *slots[T]) run(ctx context.Context, tasks []Task[T], config *crew.Config
 type gathering[T any] struct {
 	slots[T]
 	values []T
-	failed atomic.Pointer[TaskError] // the first error in time
+	failed failure
 }
 
 // Put fills slot n, or cancels the others.
@@ -77,10 +77,21 @@ func (g *gathering[T]) Put(n int, _ struct{}, value T, err error) {
 		g.values[n] = value
 		return
 	}
-	failed := &TaskError{n, err}
-	if g.failed.CompareAndSwap(nil, failed) {
+	if failed := g.failed.set(n, err); failed != nil {
 		g.Cancel(failed)
 	}
+}
+
+// failure is the first error in time; nil while there is none.
+type failure struct{ atomic.Pointer[TaskError] }
+
+// set returns the error with its index if it is the first, else nil.
+func (f *failure) set(n int, err error) *TaskError {
+	first := &TaskError{n, err}
+	if !f.CompareAndSwap(nil, first) {
+		return nil
+	}
+	return first
 }
 
 // gatherDetached leaves tasks behind that may still return, so they must not
@@ -88,10 +99,10 @@ func (g *gathering[T]) Put(n int, _ struct{}, value T, err error) {
 func gatherDetached[T any](ctx context.Context, tasks []Task[T], opts []Option) ([]T, error) {
 	r := newRun(ctx, tasks, opts)
 	defer r.Stop()
-	var failed atomic.Pointer[TaskError]
+	var failed failure
 	fail := func(n int, err error) {
-		if f := (&TaskError{n, err}); failed.CompareAndSwap(nil, f) {
-			r.Cancel(f)
+		if first := failed.set(n, err); first != nil {
+			r.Cancel(first)
 		}
 	}
 	r.Failed = fail // by the worker, before it starts another task

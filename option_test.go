@@ -529,7 +529,7 @@ func TestDetachRaisesAPanicAtOnce(t *testing.T) {
 	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
 		start := time.Now()
 		var cause error
-		raised := panicErrorOf(t, func() {
+		raised := raisedBy(t, func() {
 			run(t.Context(), gatherLingering(time.Hour, &cause), detonating(time.Second, "boom"), await.Detach())
 		})
 		require.Equal(t, "boom", raised.Value)
@@ -543,7 +543,7 @@ func TestDetachRaisesAPanicAtOnce(t *testing.T) {
 func TestDetachRaisesAPanicAfterTheContextHasEndedIfTheLoopGoesOn(t *testing.T) {
 	gatherBubbles(t, optionLoops, func(t *testing.T, loop optionLoop) {
 		yielded := 0
-		raised := panicErrorOf(t, func() {
+		raised := raisedBy(t, func() {
 			for range loop(gatherCancelledAfter(t, time.Second), []await.Task[int]{
 				detonating(2*time.Second, "boom"), deaf(time.Minute, 20),
 			}, await.Detach()) {
@@ -562,7 +562,7 @@ func TestPanicIsRaisedAheadOfResultsThatWait(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			gatherBubbles(t, optionLoops, func(t *testing.T, loop optionLoop) {
 				yielded := 0
-				raised := panicErrorOf(t, func() {
+				raised := raisedBy(t, func() {
 					for range loop(t.Context(), []await.Task[int]{
 						after(time.Second, 10), after(2*time.Second, 20), after(2*time.Second, 30), detonating(3*time.Second, "boom"),
 					}, opts...) {
@@ -911,7 +911,7 @@ func TestTraceChangesNothingOfHowATaskEnds(t *testing.T) {
 	for name, run := range gatherRuns {
 		t.Run(name, func(t *testing.T) {
 			traced := traceOf(t, func() {
-				raised := panicErrorOf(t, func() { run(t.Context(), detonating(0, "boom"), after(0, 1), await.Name("crawl")) })
+				raised := raisedBy(t, func() { run(t.Context(), detonating(0, "boom"), after(0, 1), await.Name("crawl")) })
 				require.Equal(t, "boom", raised.Value)
 				require.Contains(t, string(raised.Stack), "await_test.detonate(")
 			})

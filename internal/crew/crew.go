@@ -101,7 +101,6 @@ type Crew[K, T any] struct {
 	source Source[K, T]
 	sink   Sink[K, T]
 	config *Config
-	loose  *loose[K, T] // with Detach, what the loop may leave behind; else nil
 
 	// room has a token for every task that was claimed and whose result the
 	// loop has not taken: a worker adds it before it claims, the loop takes

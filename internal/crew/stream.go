@@ -21,6 +21,8 @@ type Stream[K, T any] struct {
 	ring ring[Item[K, T]]
 	pile *pile[Item[K, T]] // nil if it is the ring
 
+	loose *loose[K, T] // with Detach, what the loop may leave behind; else nil
+
 	// Failed, if not nil, is told of every error before its result is put, by
 	// the worker. It must not block.
 	Failed func(n int, err error)
