@@ -1519,6 +1519,36 @@ func TestManyCallsShareALimiterWithRealGoroutines(t *testing.T) {
 	}
 }
 
+// The nested call has more workers than places, so that most tasks wait for the
+// place that is lent or for the other one, whichever is first. What is left of a
+// wait would add up to megabytes.
+func TestALongNestedCallTakesConstantMemory(t *testing.T) {
+	orHang(func() {
+		l := await.NewLimiter(2)
+		_, err := await.Gather(t.Context(), []await.Task[int]{func(ctx context.Context) (int, error) {
+			yielding := func(context.Context, int) (int, error) {
+				for range 10 {
+					runtime.Gosched() // to the other workers
+				}
+				return 0, nil
+			}
+			taken := 0
+			var start int64
+			for range await.AsCompletedSeq(ctx, await.TaskSeq(naturals, yielding), await.Limit(4), await.Within(l)) {
+				switch taken++; taken {
+				case 1000:
+					start = queueHeap()
+				case 20_000:
+					require.Less(t, queueHeap(), start+1<<20)
+					return 0, nil
+				}
+			}
+			return 0, errBoom
+		}}, await.Within(l))
+		require.NoError(t, err)
+	})
+}
+
 // A worker may get its place at the moment the loop is left, and then find
 // nothing to claim any more.
 func TestAPlaceThatComesTooLateIsGivenBack(t *testing.T) {

@@ -1,13 +1,11 @@
 package await_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"iter"
 	"runtime"
 	"runtime/pprof"
-	"runtime/trace"
 	"slices"
 	"strings"
 	"sync"
@@ -822,130 +820,4 @@ func TestNameLeavesTheCallersLabelsAlone(t *testing.T) {
 			requireOwn()
 		}
 	})
-}
-
-// traceOf returns the execution trace of f.
-func traceOf(t *testing.T, f func()) string {
-	t.Helper()
-	var buf bytes.Buffer
-	startTrace(t, &buf)
-	f()
-	trace.Stop()
-	return buf.String()
-}
-
-// startTrace skips the test if go test itself is tracing.
-func startTrace(t *testing.T, buf *bytes.Buffer) {
-	t.Helper()
-	if trace.IsEnabled() {
-		t.Skip("there is one trace at a time")
-	}
-	require.NoError(t, trace.Start(buf))
-}
-
-// requireTraced fails if trace does not have the strings, each whole: a trace
-// keeps a string after its length.
-func requireTraced(t *testing.T, trace string, texts ...string) {
-	t.Helper()
-	for _, text := range texts {
-		if !strings.Contains(trace, string(rune(len(text)))+text) {
-			t.Errorf("%q is not in the trace", text)
-		}
-	}
-}
-
-func TestTraceHasTheNameAndTheTasks(t *testing.T) {
-	for name, run := range gatherRuns {
-		t.Run(name, func(t *testing.T) {
-			traced := traceOf(t, func() { run(t.Context(), after(0, 1), after(0, 2), await.Name("crawl")) })
-			requireTraced(t, traced, "crawl", "await.task")
-			require.NotContains(t, traced, "\x05await")
-		})
-	}
-}
-
-func TestTraceWithoutNameSaysAwait(t *testing.T) {
-	for name, run := range gatherRuns {
-		t.Run(name, func(t *testing.T) {
-			traced := traceOf(t, func() { run(t.Context(), after(0, 1), after(0, 2)) })
-			requireTraced(t, traced, "await", "await.task")
-		})
-	}
-}
-
-func TestTraceThatStartsInTheMiddleOfACall(t *testing.T) {
-	for name, run := range gatherRuns {
-		t.Run(name, func(t *testing.T) {
-			var buf bytes.Buffer
-			var err error
-			if name == "First" {
-				err = errBoom // or it would not go on to the second task
-			}
-			run(t.Context(), func(context.Context) (int, error) {
-				startTrace(t, &buf)
-				return 0, err
-			}, after(0, 1), await.Limit(1), await.Name("crawl"))
-			trace.Stop()
-			requireTraced(t, buf.String(), "crawl", "await.task")
-		})
-	}
-}
-
-func TestTraceThatStopsInTheMiddleOfACall(t *testing.T) {
-	for name, settle := range settleFuncs {
-		t.Run(name, func(t *testing.T) {
-			var buf bytes.Buffer
-			startTrace(t, &buf)
-			results := settle(t.Context(), []await.Task[int]{
-				after(0, 10),
-				func(context.Context) (int, error) { trace.Stop(); return 20, nil },
-				after(0, 30),
-			}, await.Limit(1), await.Name("crawl"))
-			require.Equal(t, []await.Result[int]{{Value: 10}, {Value: 20}, {Value: 30}}, results)
-			requireTraced(t, buf.String(), "crawl", "await.task")
-		})
-	}
-}
-
-func TestTraceChangesNothingOfHowATaskEnds(t *testing.T) {
-	for name, run := range gatherRuns {
-		t.Run(name, func(t *testing.T) {
-			traced := traceOf(t, func() {
-				raised := raisedBy(t, func() { run(t.Context(), detonating(0, "boom"), after(0, 1), await.Name("crawl")) })
-				require.Equal(t, "boom", raised.Value)
-				require.Contains(t, string(raised.Stack), "await_test.detonate(")
-			})
-			requireTraced(t, traced, "crawl", "await.task")
-		})
-	}
-	for name, settle := range settleFuncs {
-		t.Run(name+" that goes on", func(t *testing.T) {
-			traced := traceOf(t, func() {
-				results := settle(t.Context(), []await.Task[int]{detonating(0, errBoom), exiting[int](0), failing[int](0, errBoom), after(0, 40)},
-					await.Recover(), await.Name("crawl"))
-				requirePanicError(t, results[0].Err)
-				require.Equal(t, []await.Result[int]{{Err: await.ErrGoexit}, {Err: errBoom}, {Value: 40}}, results[1:])
-			})
-			requireTraced(t, traced, "crawl", "await.task")
-		})
-	}
-}
-
-func TestTraceKeepsTheLabelsAndTheCauseOfTheTasksContext(t *testing.T) {
-	for name, run := range gatherRuns {
-		t.Run(name, func(t *testing.T) {
-			var label string
-			var cause func() error
-			ctx := t.Context()
-			traceOf(t, func() {
-				run(ctx, func(ctx context.Context) (int, error) {
-					label, _ = pprof.Label(ctx, "await")
-					cause = func() error { return context.Cause(ctx) }
-					return 1, nil
-				}, after(0, 1), await.Name("crawl"))
-			})
-			require.Equal(t, "crawl", label)
-			require.Equal(t, await.ErrStopped, cause())
-		})
-	}
 }
