@@ -2418,30 +2418,104 @@ func TestWithDetachTheEndOfTheLoopWaitsForTheSequencesCleanup(t *testing.T) {
 	})
 }
 
-func TestAYieldedResultOfASequenceIsNotKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		type page [1 << 16]byte
-		var pages [4]weak.Pointer[page]
-		tasks := make([]await.Task[*page], len(pages))
-		for i := range tasks {
-			tasks[i] = func(context.Context) (*page, error) {
-				value := new(page)
-				pages[i] = weak.Make(value)
-				return value, nil
-			}
+// In this case the worker that was the last to leave cleans up.
+func TestWithDetachTheEndOfTheLoopWaitsForTheCleanupThatAWorkerHasBegun(t *testing.T) {
+	bothSeqs(t, func(t *testing.T, stream seqStreamer) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		for range stream(ctx, func(yield func(int, await.Task[int]) bool) {
+			defer time.Sleep(time.Minute)
+			yield(0, after(time.Hour, 0))
+		}, await.Limit(1), await.Detach()) {
+			time.Sleep(time.Second) // the task returns meanwhile, and its worker leaves
 		}
-		last := -1
-		for i := range await.AsCompletedSeq(t.Context(), slices.All(tasks)) {
-			synctest.Wait() // the others are there too
-			if last >= 0 {
-				runtime.GC()
-				if pages[last].Value() != nil {
-					t.Errorf("the result %d is kept", last)
-				}
-			}
-			last = i
-		}
+		require.Equal(t, time.Second+time.Minute, time.Since(start))
 	})
+}
+
+// The task that goes on for an hour keeps its call, but not what that was about.
+func TestDetachKeepsNoKeyOfATaskThatHasReturned(t *testing.T) {
+	type page [1 << 16]byte
+	for _, s := range []struct {
+		name   string
+		stream func(context.Context, iter.Seq2[*page, await.Task[int]], ...await.Option) iter.Seq2[*page, await.Result[int]]
+	}{
+		{"AsCompletedSeq", await.AsCompletedSeq[*page, int]},
+		{"InOrderSeq", await.InOrderSeq[*page, int]},
+	} {
+		for _, leave := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, break %v", s.name, leave), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+					defer cancel()
+					keys := make([]weak.Pointer[page], 3)
+					for range s.stream(ctx, func(yield func(*page, await.Task[int]) bool) {
+						for i, takes := range []time.Duration{time.Second, time.Minute, time.Hour} {
+							key := new(page)
+							keys[i] = weak.Make(key)
+							if !yield(key, deaf(takes, i)) {
+								return
+							}
+						}
+					}, await.Detach()) {
+						if leave {
+							break
+						}
+					}
+					time.Sleep(2 * time.Minute)
+					synctest.Wait()
+					runtime.GC()
+					require.Nil(t, keys[0].Value())
+					require.Nil(t, keys[1].Value())
+					detachOutlive(2 * time.Hour)
+				})
+			})
+		}
+	}
+}
+
+func TestAYieldedResultIsNotKept(t *testing.T) {
+	type page [1 << 16]byte
+	for name, stream := range map[string]func(context.Context, []await.Task[*page]) iter.Seq2[int, await.Result[*page]]{
+		"AsCompleted": func(ctx context.Context, tasks []await.Task[*page]) iter.Seq2[int, await.Result[*page]] {
+			return await.AsCompleted(ctx, tasks)
+		},
+		"InOrder": func(ctx context.Context, tasks []await.Task[*page]) iter.Seq2[int, await.Result[*page]] {
+			return await.InOrder(ctx, tasks)
+		},
+		"AsCompletedSeq": func(ctx context.Context, tasks []await.Task[*page]) iter.Seq2[int, await.Result[*page]] {
+			return await.AsCompletedSeq(ctx, slices.All(tasks))
+		},
+		"InOrderSeq": func(ctx context.Context, tasks []await.Task[*page]) iter.Seq2[int, await.Result[*page]] {
+			return await.InOrderSeq(ctx, slices.All(tasks))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var pages [4]weak.Pointer[page]
+				tasks := make([]await.Task[*page], len(pages))
+				for i := range tasks {
+					tasks[i] = func(context.Context) (*page, error) {
+						value := new(page)
+						pages[i] = weak.Make(value)
+						return value, nil
+					}
+				}
+				last := -1
+				for i := range stream(t.Context(), tasks) {
+					synctest.Wait() // the others are there too
+					if last >= 0 {
+						runtime.GC()
+						if pages[last].Value() != nil {
+							t.Errorf("the result %d is kept", last)
+						}
+					}
+					last = i
+				}
+			})
+		})
+	}
 }
 
 func TestNameOnASequence(t *testing.T) {

@@ -715,6 +715,31 @@ func TestQueueDropsWhatHadFinishedUnreadWhenTheLoopIsLeft(t *testing.T) {
 	}
 }
 
+func TestWhatATaskAddsAfterTheLoopsEndStartsNoGoroutine(t *testing.T) {
+	// With one processor, a goroutine that Add would start cannot be gone again
+	// when the task counts them.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	orHang(func() {
+		for range 100 {
+			var q intQueue
+			before, after := 0, 0
+			q.Add(0, func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				before = workers()
+				q.Add(2, instant(1)[0])
+				after = workers()
+				return 0, nil
+			})
+			q.Add(1, instant(1)[0])
+			for range q.AsCompleted(t.Context()) {
+				break
+			}
+			require.Equal(t, 1, q.Len())
+			require.LessOrEqual(t, after, before)
+		}
+	})
+}
+
 func TestQueueKeepsWhatATaskAddsOnItsWayOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q intQueue
@@ -1637,6 +1662,35 @@ func TestQueueWithManyProducersYieldsEachOnce(t *testing.T) {
 			require.Equal(t, slices.Repeat([]int{1}, producers*n), yields)
 		}
 		requireNoWorkers(t)
+	})
+}
+
+// One of two workers keeps the loop going. A task is added at about the moment
+// when the other one finds nothing to do and leaves: then a new one has to come.
+func TestATaskThatIsAddedAsAWorkerLeavesIsRun(t *testing.T) {
+	orHang(func() {
+		var q intQueue
+		var left atomic.Bool // the last task has all but returned
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for i := range upTo(50_000) {
+				for !left.CompareAndSwap(true, false) {
+					runtime.Gosched()
+				}
+				for range i % 100 { // at one moment or another
+					left.Load()
+				}
+				q.Add(i, func(context.Context) (int, error) { left.Store(true); return 0, nil })
+			}
+		}()
+		q.Add(-1, func(context.Context) (int, error) { left.Store(true); return 0, nil })
+		q.Add(-2, func(context.Context) (int, error) { <-done; return 0, nil }) // until then the loop goes on
+		n := 0
+		for range q.AsCompleted(t.Context(), await.Limit(2)) {
+			n++
+		}
+		require.Equal(t, upTo(50_000)+2, n)
 	})
 }
 

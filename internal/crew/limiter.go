@@ -71,12 +71,11 @@ func (p *place) acquire(ctx context.Context) *place {
 	lent := w.lent
 	p.forget(w)
 	p.mu.Unlock()
-	if lent && got { // one too many
-		p.takeBack()
-		lent = false
-	}
 	switch {
 	case got:
+		if lent { // one too many
+			p.takeBack()
+		}
 		return &place{limiter: p.limiter}
 	case lent:
 		return &place{limiter: p.limiter, lender: p}
@@ -129,8 +128,7 @@ func (p *place) giveBack() {
 func (p *place) takeBack() {
 	p.mu.Lock()
 	if len(p.waiting) > 0 {
-		w := p.waiting[0]
-		p.waiting = p.waiting[1:]
+		w := p.waiting[0] // until it forgets itself: it has the place, so nobody else gives that back
 		w.lent = true
 		w.cancel()
 		p.mu.Unlock()

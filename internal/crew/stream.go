@@ -85,10 +85,10 @@ func (s *Stream[K, T]) Next() (item Item[K, T], ok bool) {
 
 // nextLoose is Next with Detach: once the context has ended it does not wait.
 func (s *Stream[K, T]) nextLoose() (item Item[K, T], ok bool) {
-	if item, ok = s.pile.take(s.ctx.Done()); ok || s.ctx.Err() == nil {
-		return item, ok
+	if item, ok = s.pile.take(s.ctx.Done()); ok {
+		return item, true
 	}
-	s.loose.abandon(s.Cause())
+	s.loose.abandon(s.Cause())                    // nothing, if it is the end that has come
 	if item, ok = s.pile.take(s.ctx.Done()); ok { // what had finished in time
 		return item, true
 	}
@@ -125,9 +125,9 @@ func (s *Stream[K, T]) put(item Item[K, T]) {
 func (s *Stream[K, T]) Close() {
 	if s.pile != nil {
 		s.pile.close()
-		return
+	} else {
+		s.ring.close()
 	}
-	s.ring.close()
 }
 
 // Wait drops the results that the loop has not taken, until Close. With
