@@ -77,21 +77,17 @@ func (g *gathering[T]) Put(n int, _ struct{}, value T, err error) {
 		g.values[n] = value
 		return
 	}
-	if failed := g.failed.set(n, err); failed != nil {
-		g.Cancel(failed)
-	}
+	g.Cancel(g.failed.set(n, err))
 }
 
 // failure is the first error in time; nil while there is none.
 type failure struct{ atomic.Pointer[TaskError] }
 
-// set returns the error with its index if it is the first, else nil.
+// set keeps the error of task n unless there was one before, and returns the
+// first.
 func (f *failure) set(n int, err error) *TaskError {
-	first := &TaskError{n, err}
-	if !f.CompareAndSwap(nil, first) {
-		return nil
-	}
-	return first
+	f.CompareAndSwap(nil, &TaskError{n, err})
+	return f.Load()
 }
 
 // gatherDetached leaves tasks behind that may still return, so they must not
@@ -100,11 +96,7 @@ func gatherDetached[T any](ctx context.Context, tasks []Task[T], opts []Option) 
 	r := newRun(ctx, tasks, opts)
 	defer r.Stop()
 	var failed failure
-	fail := func(n int, err error) {
-		if first := failed.set(n, err); first != nil {
-			r.Cancel(first)
-		}
-	}
+	fail := func(n int, err error) { r.Cancel(failed.set(n, err)) }
 	r.Failed = fail // by the worker, before it starts another task
 	r.Start()
 	values := make([]T, len(tasks))

@@ -64,6 +64,21 @@ func reorder[K, T any](stream *crew.Stream[K, T], yield func(crew.Item[K, T]) bo
 	head := 0               // the number of the result to yield next
 	ring := make([]slot, 8) // of the results from head on; its length is a power of two
 	at := func(n int) *slot { return &ring[n&(len(ring)-1)] }
+	next := func() bool { // a function, so that nothing keeps the result when the loop has had it
+		item, ok := stream.Next()
+		if !ok {
+			return false
+		}
+		for item.N-head >= len(ring) {
+			old := ring
+			ring = make([]slot, 2*len(old))
+			for i := range old {
+				*at(head + i) = old[(head+i)&(len(old)-1)]
+			}
+		}
+		*at(item.N) = slot{item, true}
+		return true
+	}
 	flush := func() bool { // yields what is there from head on
 		for at(head).full && !stream.Panicked() {
 			item := at(head).item
@@ -76,23 +91,16 @@ func reorder[K, T any](stream *crew.Stream[K, T], yield func(crew.Item[K, T]) bo
 		}
 		return true
 	}
-	for item, ok := stream.Next(); ok; item, ok = stream.Next() {
-		for item.N-head >= len(ring) {
-			old := ring
-			ring = make([]slot, 2*len(old))
-			for i := range old {
-				*at(head + i) = old[(head+i)&(len(old)-1)]
-			}
-		}
-		*at(item.N) = slot{item, true}
+	for next() {
 		if !flush() {
 			return false
 		}
 	}
-	more := true
-	for i := 0; more && i < len(ring); i++ {
-		head++ // with Detach, a task that a sequence offered too late leaves a gap
-		more = flush()
+	for range ring { // with Detach, a task that a sequence offered too late leaves a gap
+		head++
+		if !flush() {
+			return false
+		}
 	}
-	return more
+	return true
 }

@@ -1,6 +1,7 @@
 // Mutate tells what the tests of await would not notice. It changes the
 // package in one small way after another (see find.go), runs the tests on
-// each, and prints the changes that no test fails on: the survivors.
+// each, and prints the changes that no test fails on: the survivors. A test
+// that hangs has failed; when all together take too long, that is printed too.
 //
 //	go run -C internal/mutate . [-file RE] [-resume FILE]
 //

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -96,6 +98,14 @@ sample.go Clamp
 
 11 mutants: 5 killed, 0 timed out, 2 equivalent, 4 survived; 1 more did not compile
 `, out)
+}
+
+func TestATestThatHangsHasFailed(t *testing.T) {
+	const out = "panic: test timed out after 10s\n\trunning tests:\n\t\tTestOuter (%s)\n\t\tTestOuter/inner (%s)\n\ngoroutine 1 [running]:\n"
+	require.Equal(t, killed, how([]byte("--- FAIL: TestOuter (9s)\n"), 10*time.Second))
+	require.Equal(t, killed, how(fmt.Appendf(nil, out, "6s", "6s"), 10*time.Second))
+	require.Equal(t, timedOut, how(fmt.Appendf(nil, out, "5s", "0s"), 10*time.Second))
+	require.Equal(t, killed, how(fmt.Appendf(nil, out, "1m10s", "1s"), 2*time.Minute))
 }
 
 func TestAnEntryThatFitsNoMutantIsShown(t *testing.T) {

@@ -19,8 +19,8 @@ import (
 type outcome int
 
 const (
-	killed   outcome = iota // a test has failed
-	timedOut                // the tests have
+	killed   outcome = iota // a test has failed, or not come to its end
+	timedOut                // the tests together took too long; perhaps the machine was busy
 	survived                // no test has noticed
 	listed                  // it is known to be equivalent
 )
@@ -128,9 +128,11 @@ func (t *tests) measure(ctx context.Context) error {
 // try tells what becomes of a mutant.
 func (t *tests) try(ctx context.Context, m *mutant) (outcome, error) {
 	n := t.number[m]
-	out, err := t.run(ctx, n, patience(t.quickTakes), "-test.skip="+t.slow)
+	timeout := patience(t.quickTakes)
+	out, err := t.run(ctx, n, timeout, "-test.skip="+t.slow)
 	if err == nil {
-		out, err = t.run(ctx, n, patience(t.slowTakes), "-test.run="+t.slow)
+		timeout = patience(t.slowTakes)
+		out, err = t.run(ctx, n, timeout, "-test.run="+t.slow)
 	}
 	var exit *exec.ExitError
 	switch {
@@ -140,10 +142,27 @@ func (t *tests) try(ctx context.Context, m *mutant) (outcome, error) {
 		return 0, context.Cause(ctx)
 	case !errors.As(err, &exit):
 		return 0, err
-	case bytes.Contains(out, []byte("panic: test timed out")):
-		return timedOut, nil
 	}
-	return killed, nil
+	return how(out, timeout), nil
+}
+
+// unfinished is a test that ran when the time was over.
+var unfinished = regexp.MustCompile(`(?m)^\t\t\S+ \((\S+)\)$`)
+
+// how tells from the output of tests that failed how they did. A test that
+// alone took half of the time, more than all of them take without a mutant,
+// hangs: that is a failure like any other.
+func how(out []byte, timeout time.Duration) outcome {
+	_, running, expired := bytes.Cut(out, []byte("panic: test timed out"))
+	if !expired {
+		return killed
+	}
+	for _, m := range unfinished.FindAllSubmatch(running, -1) {
+		if took, err := time.ParseDuration(string(m[1])); err == nil && took > timeout/2 {
+			return killed
+		}
+	}
+	return timedOut
 }
 
 // patience is how long a mutant may take for what takes usual without it.
