@@ -997,7 +997,7 @@ func TestNothingOfACallStaysWithTheCallersContext(t *testing.T) {
 // Goexit.
 
 func TestGoexitYieldsErrGoexitAndCostsNoSlot(t *testing.T) {
-	const n = 12
+	const n = 20000
 	for _, limit := range []int{1, 2, n} { // with n tasks, a limit of n is none
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			bothOrders(t, func(t *testing.T, stream streamer) {
@@ -1183,6 +1183,35 @@ func TestAPanicCancelsTheSiblingsAtOnceAndIsRaisedWhenTheyHaveReturned(t *testin
 	})
 }
 
+// The loop has many results to read when the panic comes, so that it sees the
+// panic at the very moment, and then it must not be first to tell why.
+func TestThePanicIsTheCauseHoweverBusyTheLoop(t *testing.T) {
+	bothOrdersOutside(t, func(t *testing.T, stream streamer) {
+		for range upTo(1_000_000) / 1000 { // fewer with the race detector
+			const n = 5000
+			var done atomic.Int64
+			fire := make(chan struct{})
+			var cause error
+			tasks := slices.Concat([]await.Task[int]{
+				func(context.Context) (int, error) { return 0, nil },
+				func(context.Context) (int, error) { <-fire; panic("boom") },
+				func(ctx context.Context) (int, error) { <-ctx.Done(); cause = context.Cause(ctx); return 0, nil },
+			}, copies(n, func(context.Context) (int, error) { done.Add(1); return 0, nil }))
+			raised := raisedBy(t, func() {
+				for i := range stream(t.Context(), tasks) {
+					if i == 0 {
+						for done.Load() < n {
+							runtime.Gosched()
+						}
+						close(fire)
+					}
+				}
+			})
+			require.IsType(t, raised, cause)
+		}
+	})
+}
+
 func TestAPanicIsRaisedWhenTheLastSiblingReturns(t *testing.T) {
 	bothOrders(t, func(t *testing.T, stream streamer) {
 		start := time.Now()
@@ -1355,7 +1384,7 @@ func TestNoWorkerIsLeftAfterPanics(t *testing.T) {
 
 // The body blocks at every result until nothing moves any more.
 func TestLimitAndBufferBoundWhatIsStartedAndUnread(t *testing.T) {
-	const n = 30
+	const n = 20000
 	for _, limit := range []int{1, 2, 5} {
 		for _, buffer := range []int{0, 1, 3, n - 5, n} {
 			t.Run(fmt.Sprintf("limit=%d,buffer=%d", limit, buffer), func(t *testing.T) {
@@ -1378,7 +1407,7 @@ func TestLimitAndBufferBoundWhatIsStartedAndUnread(t *testing.T) {
 // Whatever tasks and body do, a free slot means that there is no room or
 // nothing left to start.
 func TestAllSlotsAreBusyWhileThereIsRoom(t *testing.T) {
-	const n = 60
+	const n = 20000
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, limit := range []int{1, 2, 4} {
 		for _, buffer := range []int{0, 1, 3} {
@@ -1420,7 +1449,7 @@ func TestAllSlotsAreBusyWhileThereIsRoom(t *testing.T) {
 }
 
 func TestByDefaultASlowLoopNeverHoldsTasksBack(t *testing.T) {
-	const n = 100
+	const n = 20000
 	bothOrders(t, func(t *testing.T, stream streamer) {
 		var c census
 		start := time.Now()

@@ -91,16 +91,13 @@ func reorder[K, T any](stream *crew.Stream[K, T], yield func(crew.Item[K, T]) bo
 		}
 		return true
 	}
-	for next() {
-		if !flush() {
-			return false
-		}
+	more := true
+	for more && next() {
+		more = flush()
 	}
-	for range ring { // with Detach, a task that a sequence offered too late leaves a gap
-		head++
-		if !flush() {
-			return false
-		}
+	for range ring {
+		head++ // with Detach, a task that a sequence offered too late leaves a gap
+		more = more && flush()
 	}
-	return true
+	return more
 }

@@ -105,6 +105,7 @@ func TestATestThatHangsHasFailed(t *testing.T) {
 	require.Equal(t, killed, how([]byte("--- FAIL: TestOuter (9s)\n"), 10*time.Second))
 	require.Equal(t, killed, how(fmt.Appendf(nil, out, "6s", "6s"), 10*time.Second))
 	require.Equal(t, timedOut, how(fmt.Appendf(nil, out, "5s", "0s"), 10*time.Second))
+	require.Equal(t, killed, how(fmt.Appendf(nil, "--- FAIL: TestFirst (0s)\n"+out, "5s", "0s"), 10*time.Second))
 	require.Equal(t, killed, how(fmt.Appendf(nil, out, "1m10s", "1s"), 2*time.Minute))
 }
 

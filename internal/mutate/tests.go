@@ -153,8 +153,8 @@ var unfinished = regexp.MustCompile(`(?m)^\t\t\S+ \((\S+)\)$`)
 // alone took half of the time, more than all of them take without a mutant,
 // hangs: that is a failure like any other.
 func how(out []byte, timeout time.Duration) outcome {
-	_, running, expired := bytes.Cut(out, []byte("panic: test timed out"))
-	if !expired {
+	before, running, expired := bytes.Cut(out, []byte("panic: test timed out"))
+	if !expired || bytes.Contains(before, []byte("--- FAIL: ")) {
 		return killed
 	}
 	for _, m := range unfinished.FindAllSubmatch(running, -1) {
