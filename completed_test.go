@@ -997,7 +997,7 @@ func TestNothingOfACallStaysWithTheCallersContext(t *testing.T) {
 // Goexit.
 
 func TestGoexitYieldsErrGoexitAndCostsNoSlot(t *testing.T) {
-	const n = 20000
+	const n = 12
 	for _, limit := range []int{1, 2, n} { // with n tasks, a limit of n is none
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			bothOrders(t, func(t *testing.T, stream streamer) {
@@ -1384,7 +1384,7 @@ func TestNoWorkerIsLeftAfterPanics(t *testing.T) {
 
 // The body blocks at every result until nothing moves any more.
 func TestLimitAndBufferBoundWhatIsStartedAndUnread(t *testing.T) {
-	const n = 20000
+	const n = 30
 	for _, limit := range []int{1, 2, 5} {
 		for _, buffer := range []int{0, 1, 3, n - 5, n} {
 			t.Run(fmt.Sprintf("limit=%d,buffer=%d", limit, buffer), func(t *testing.T) {
@@ -1407,7 +1407,7 @@ func TestLimitAndBufferBoundWhatIsStartedAndUnread(t *testing.T) {
 // Whatever tasks and body do, a free slot means that there is no room or
 // nothing left to start.
 func TestAllSlotsAreBusyWhileThereIsRoom(t *testing.T) {
-	const n = 20000
+	const n = 60
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, limit := range []int{1, 2, 4} {
 		for _, buffer := range []int{0, 1, 3} {
@@ -1449,7 +1449,7 @@ func TestAllSlotsAreBusyWhileThereIsRoom(t *testing.T) {
 }
 
 func TestByDefaultASlowLoopNeverHoldsTasksBack(t *testing.T) {
-	const n = 20000
+	const n = 100
 	bothOrders(t, func(t *testing.T, stream streamer) {
 		var c census
 		start := time.Now()
