@@ -164,10 +164,7 @@ active proctype loop() {
 	byte n;
 	bool natural;
 
-	if /* Start */
-	:: ended -> closed = true
-	:: else -> live = 1; launch()
-	fi;
+	live = 1; launch(); /* Start */
 	do
 	:: if /* Next */
 		:: items?n
