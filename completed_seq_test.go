@@ -2434,40 +2434,80 @@ func TestWithDetachTheEndOfTheLoopWaitsForTheCleanupThatAWorkerHasBegun(t *testi
 	})
 }
 
-// The task that goes on for an hour keeps its call, but not what that was about.
+// Tasks begin and return while the context ends. Whatever happens between two
+// steps of a worker, a task has begun and is yielded, or has not begun.
+func TestWithDetachATaskThatHasBegunIsYieldedAtWhateverMomentTheContextEnds(t *testing.T) {
+	bothSeqsOutside(t, func(t *testing.T, stream seqStreamer) {
+		orHang(func() {
+			for range upTo(20_000) {
+				ctx, cancel := context.WithCancel(t.Context())
+				var begun atomic.Int64
+				go func() {
+					for range rand.IntN(3000) {
+						begun.Load()
+					}
+					cancel()
+				}()
+				task := func(context.Context, int) (int, error) {
+					begun.Add(1)
+					runtime.Gosched()
+					return 0, nil
+				}
+				yielded := 0
+				for range stream(ctx, await.TaskSeq(naturals, task), await.Detach(), await.Limit(8)) {
+					yielded++
+				}
+				require.GreaterOrEqual(t, int64(yielded), begun.Load())
+			}
+		})
+		requireNoWorkers(t)
+	})
+}
+
+// The task that goes on for an hour keeps its call, but not what the others
+// were about.
 func TestDetachKeepsNoKeyOfATaskThatHasReturned(t *testing.T) {
 	type page [1 << 16]byte
-	for _, s := range []struct {
-		name   string
-		stream func(context.Context, iter.Seq2[*page, await.Task[int]], ...await.Option) iter.Seq2[*page, await.Result[int]]
-	}{
-		{"AsCompletedSeq", await.AsCompletedSeq[*page, int]},
-		{"InOrderSeq", await.InOrderSeq[*page, int]},
+	takes := []time.Duration{time.Second, time.Hour, time.Minute, time.Minute}
+	for name, stream := range map[string]func(context.Context, iter.Seq2[*page, await.Task[int]], ...await.Option) iter.Seq2[*page, await.Result[int]]{
+		"AsCompletedSeq": await.AsCompletedSeq[*page, int],
+		"InOrderSeq":     await.InOrderSeq[*page, int],
 	} {
-		for _, leave := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, break %v", s.name, leave), func(t *testing.T) {
+		for leave := range takes { // after 0 results: not at all
+			t.Run(fmt.Sprintf("%s left after %d", name, leave), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 					defer cancel()
-					keys := make([]weak.Pointer[page], 3)
-					for range s.stream(ctx, func(yield func(*page, await.Task[int]) bool) {
-						for i, takes := range []time.Duration{time.Second, time.Minute, time.Hour} {
+					keys := make([]weak.Pointer[page], len(takes))
+					requireGone := func(which ...int) {
+						time.Sleep(2 * time.Minute)
+						synctest.Wait()
+						runtime.GC()
+						for _, i := range which {
+							if keys[i].Value() != nil {
+								t.Errorf("key %d is kept", i)
+							}
+						}
+					}
+					yielded := 0
+					for range stream(ctx, func(yield func(*page, await.Task[int]) bool) {
+						for i, d := range takes {
 							key := new(page)
 							keys[i] = weak.Make(key)
-							if !yield(key, deaf(takes, i)) {
+							if !yield(key, deaf(d, i)) {
 								return
 							}
 						}
 					}, await.Detach()) {
-						if leave {
+						yielded++
+						if yielded == leave {
 							break
 						}
+						if yielded == len(takes) {
+							requireGone(0, 2)
+						}
 					}
-					time.Sleep(2 * time.Minute)
-					synctest.Wait()
-					runtime.GC()
-					require.Nil(t, keys[0].Value())
-					require.Nil(t, keys[1].Value())
+					requireGone(0, 2, 3)
 					detachOutlive(2 * time.Hour)
 				})
 			})
@@ -2497,6 +2537,9 @@ func TestAYieldedResultIsNotKept(t *testing.T) {
 				tasks := make([]await.Task[*page], len(pages))
 				for i := range tasks {
 					tasks[i] = func(context.Context) (*page, error) {
+						if i == 0 {
+							time.Sleep(time.Second) // in input order, the others wait for it
+						}
 						value := new(page)
 						pages[i] = weak.Make(value)
 						return value, nil

@@ -732,6 +732,23 @@ func TestAWorkerThatWaitedForRoomStartsNothingAfterTheLoop(t *testing.T) {
 	})
 }
 
+func TestALoopOverNothingStartsNoGoroutine(t *testing.T) {
+	// With one processor, a goroutine that the loop does not wait for is still
+	// there when they are counted.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	requireNoWorkers(t)
+	bothOrdersOutside(t, func(t *testing.T, stream streamer) {
+		for range 100 {
+			require.Empty(t, arrivals(stream(t.Context(), nil)))
+			require.Zero(t, workers())
+			require.Len(t, arrivals(stream(ended, instant(3), await.Detach())), 3)
+			require.Zero(t, workers())
+		}
+	})
+}
+
 func TestPull2ThatNeverPullsStartsNothing(t *testing.T) {
 	bothOrders(t, func(t *testing.T, stream streamer) {
 		var c census

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/ascompleted/await"
 	"github.com/stretchr/testify/require"
@@ -1565,6 +1566,79 @@ func TestAPlaceThatComesTooLateIsGivenBack(t *testing.T) {
 		})
 		requireNoWorkers(t)
 	}
+}
+
+// The context ends at whatever moment, and with Detach the loop is gone when a
+// worker gets its place.
+func TestWithDetachNoPlaceIsLostAtWhateverMomentTheContextEnds(t *testing.T) {
+	orHang(func() {
+		const places = 2
+		l := await.NewLimiter(places)
+		for range upTo(5000) {
+			ctx, cancel := context.WithCancel(t.Context())
+			var n atomic.Int64
+			go func() {
+				for range rand.IntN(200) {
+					n.Load()
+				}
+				cancel()
+			}()
+			count := func(context.Context, int) (int, error) { n.Add(1); return 0, nil }
+			for range await.AsCompletedSeq(ctx, await.TaskSeq(naturals, count), await.Detach(), await.Limit(4), await.Within(l)) {
+			}
+		}
+		requireAllPlaces(t, l, places)
+	})
+	requireNoWorkers(t)
+}
+
+func TestWithinALimiterNothingStartsAtTheMomentOfAPanic(t *testing.T) {
+	orHang(func() {
+		l := await.NewLimiter(1)
+		for range upTo(20_000) {
+			second := false
+			panicOf(t, func() {
+				_, _ = await.Gather(t.Context(), []await.Task[int]{
+					func(context.Context) (int, error) {
+						for range 50 {
+							runtime.Gosched() // until a worker waits for the place
+						}
+						panic("boom")
+					},
+					func(context.Context) (int, error) { second = true; return 0, nil },
+				}, await.Within(l))
+			})
+			require.False(t, second)
+		}
+	})
+	requireNoWorkers(t)
+}
+
+func TestAWaitAtALimiterKeepsNothingOfItsCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type page [1 << 16]byte
+		type key struct{}
+		var kept weak.Pointer[page]
+		l := await.NewLimiter(1)
+		call := func(ctx context.Context) {
+			value := new(page)
+			kept = weak.Make(value)
+			ctx = context.WithValue(ctx, key{}, value)
+			await.Settle(ctx, seconds(1, 1), await.Within(l))
+		}
+		await.Settle(t.Context(), []await.Task[int]{func(ctx context.Context) (int, error) {
+			var group sync.WaitGroup
+			group.Go(func() { await.Settle(ctx, seconds(1), await.Within(l)) })
+			time.Sleep(time.Millisecond)
+			group.Go(func() { call(ctx) }) // waits for the place that is lent
+			group.Wait()
+			runtime.GC()
+			if kept.Value() != nil {
+				t.Error("the context of the call is kept")
+			}
+			return 0, nil
+		}}, await.Within(l))
+	})
 }
 
 // A worker that finds the queue empty may find a task a moment later. It must

@@ -137,9 +137,9 @@ func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, 
 }
 
 // Start launches the first worker, which launches the second, and so on. If
-// there is nothing to do, it closes the sink.
+// there is nothing to do, or the context has ended, it closes the sink.
 func (c *Crew[K, T]) Start() {
-	if !c.source.More(nil) {
+	if c.ctx.Err() != nil || !c.source.More(nil) {
 		c.sink.Close()
 		return
 	}

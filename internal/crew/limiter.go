@@ -2,6 +2,7 @@ package crew
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -85,12 +86,8 @@ func (p *place) acquire(ctx context.Context) *place {
 
 // forget takes w out of those who wait.
 func (p *place) forget(w *waiter) {
-	for i := range p.waiting {
-		if p.waiting[i] == w {
-			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
-			return
-		}
-	}
+	i := slices.Index(p.waiting, w)
+	p.waiting = slices.Delete(p.waiting, i, i+1) // keeps no pointer to w, and thus to its call
 }
 
 // leave ends the use of the place. The crew calls it when it has dealt with

@@ -63,6 +63,7 @@ func (l *loose[K, T]) abandon(cause error) {
 	for _, n := range slices.Sorted(maps.Keys(l.running)) {
 		l.abandoned = append(l.abandoned, Item[K, T]{N: n, Key: l.running[n], Err: cause})
 	}
+	l.running = nil
 }
 
 // leave lets no result through any more: nobody is there to take it.

@@ -93,7 +93,8 @@ func (s *Stream[K, T]) nextLoose() (item Item[K, T], ok bool) {
 		return item, true
 	}
 	if len(s.loose.abandoned) > 0 {
-		item, ok = s.loose.abandoned[0], true
+		first := &s.loose.abandoned[0]
+		item, *first, ok = *first, item, true // item is zero, and keeps nothing
 		s.loose.abandoned = s.loose.abandoned[1:]
 	}
 	return item, ok

@@ -164,7 +164,10 @@ active proctype loop() {
 	byte n;
 	bool natural;
 
-	live = 1; launch(); /* Start */
+	if /* Start */
+	:: ended -> closed = true
+	:: else -> live = 1; launch()
+	fi;
 	do
 	:: if /* Next */
 		:: items?n
