@@ -2439,7 +2439,7 @@ func TestWithDetachTheEndOfTheLoopWaitsForTheCleanupThatAWorkerHasBegun(t *testi
 func TestWithDetachATaskThatHasBegunIsYieldedAtWhateverMomentTheContextEnds(t *testing.T) {
 	bothSeqsOutside(t, func(t *testing.T, stream seqStreamer) {
 		orHang(func() {
-			for range upTo(20_000) {
+			for range rounds(20_000) {
 				ctx, cancel := context.WithCancel(t.Context())
 				var begun atomic.Int64
 				go func() {

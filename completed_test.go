@@ -168,13 +168,25 @@ func seconds(durations ...int) []await.Task[int] {
 // upTo is n, or less under the race detector, which cannot follow more than
 // about 8,000 goroutines at once.
 func upTo(n int) int {
-	info, _ := debug.ReadBuildInfo()
-	for _, s := range info.Settings {
-		if s.Key == "-race" && s.Value == "true" {
-			return min(n, 5000)
-		}
+	if underRace() {
+		return min(n, 5000)
 	}
 	return n
+}
+
+// rounds is n, or less where rounds take long: under the race detector and on
+// js/wasm.
+func rounds(n int) int {
+	if underRace() || runtime.GOOS == "js" {
+		return n / 20
+	}
+	return n
+}
+
+// underRace reports whether the race detector is on.
+func underRace() bool {
+	info, _ := debug.ReadBuildInfo()
+	return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // Start.
@@ -1204,7 +1216,7 @@ func TestAPanicCancelsTheSiblingsAtOnceAndIsRaisedWhenTheyHaveReturned(t *testin
 // panic at the very moment, and then it must not be first to tell why.
 func TestThePanicIsTheCauseHoweverBusyTheLoop(t *testing.T) {
 	bothOrdersOutside(t, func(t *testing.T, stream streamer) {
-		for range upTo(1_000_000) / 1000 { // fewer with the race detector
+		for range rounds(1000) {
 			const n = 5000
 			var done atomic.Int64
 			fire := make(chan struct{})

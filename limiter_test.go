@@ -1574,7 +1574,7 @@ func TestWithDetachNoPlaceIsLostAtWhateverMomentTheContextEnds(t *testing.T) {
 	orHang(func() {
 		const places = 2
 		l := await.NewLimiter(places)
-		for range upTo(5000) {
+		for range rounds(5000) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var n atomic.Int64
 			go func() {
@@ -1595,7 +1595,7 @@ func TestWithDetachNoPlaceIsLostAtWhateverMomentTheContextEnds(t *testing.T) {
 func TestWithinALimiterNothingStartsAtTheMomentOfAPanic(t *testing.T) {
 	orHang(func() {
 		l := await.NewLimiter(1)
-		for range upTo(20_000) {
+		for range rounds(20_000) {
 			second := false
 			panicOf(t, func() {
 				_, _ = await.Gather(t.Context(), []await.Task[int]{

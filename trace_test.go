@@ -211,7 +211,7 @@ func TestTraceKeepsTheLabelsAndTheCauseOfTheTasksContext(t *testing.T) {
 // begins.
 func TestTraceOfACallThatIsLeftWhenItsTaskBegins(t *testing.T) {
 	traceOf(t, func() {
-		for range upTo(5000) {
+		for range rounds(5000) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var n atomic.Int64
 			go func() {
