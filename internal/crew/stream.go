@@ -88,7 +88,8 @@ func (s *Stream[K, T]) nextLoose() (item Item[K, T], ok bool) {
 	if item, ok = s.pile.take(s.ctx.Done()); ok {
 		return item, true
 	}
-	s.loose.abandon(s.Cause())                    // nothing, if it is the end that has come
+	s.loose.abandon(s.Cause()) // of nothing, if the last worker has left
+
 	if item, ok = s.pile.take(s.ctx.Done()); ok { // what had finished in time
 		return item, true
 	}
