@@ -748,12 +748,13 @@ func TestALoopOverNothingStartsNoGoroutine(t *testing.T) {
 	// With one processor, a goroutine that the loop does not wait for is still
 	// there when they are counted.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	ended, cancel := context.WithCancel(t.Context())
+	ctx := t.Context()
+	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	requireNoWorkers(t)
 	bothOrdersOutside(t, func(t *testing.T, stream streamer) {
 		for range 100 {
-			require.Empty(t, arrivals(stream(t.Context(), nil)))
+			require.Empty(t, arrivals(stream(ctx, nil)))
 			require.Zero(t, workers())
 			require.Len(t, arrivals(stream(ended, instant(3), await.Detach())), 3)
 			require.Zero(t, workers())
@@ -1236,7 +1237,7 @@ func TestThePanicIsTheCauseHoweverBusyTheLoop(t *testing.T) {
 					}
 				}
 			})
-			require.IsType(t, raised, cause)
+			require.ErrorIs(t, cause, raised)
 		}
 	})
 }
