@@ -56,9 +56,6 @@ func (l *loose[K, T]) put(item Item[K, T], hand func(Item[K, T])) {
 func (l *loose[K, T]) abandon(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended {
-		return
-	}
 	l.ended = true
 	for _, n := range slices.Sorted(maps.Keys(l.running)) {
 		l.abandoned = append(l.abandoned, Item[K, T]{N: n, Key: l.running[n], Err: cause})
