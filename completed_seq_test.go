@@ -2440,14 +2440,8 @@ func TestWithDetachATaskThatHasBegunIsYieldedAtWhateverMomentTheContextEnds(t *t
 	bothSeqsOutside(t, func(t *testing.T, stream seqStreamer) {
 		orHang(func() {
 			for range rounds(20_000) {
-				ctx, cancel := context.WithCancel(t.Context())
+				ctx := endingSoon(t.Context(), 3000)
 				var begun atomic.Int64
-				go func() {
-					for range rand.IntN(3000) {
-						begun.Load()
-					}
-					cancel()
-				}()
 				task := func(context.Context, int) (int, error) {
 					begun.Add(1)
 					runtime.Gosched()

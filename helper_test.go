@@ -3,9 +3,11 @@ package await_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,6 +63,21 @@ func exiting[T any](d time.Duration) await.Task[T] {
 		runtime.Goexit()
 		panic("not reached")
 	}
+}
+
+// endingSoon is a child of parent that another goroutine ends after up to so many
+// turns of a loop, without waiting for anything: so it ends at whatever moment
+// of what its caller does next.
+func endingSoon(parent context.Context, turns int) context.Context {
+	ctx, cancel := context.WithCancel(parent)
+	go func() {
+		var n atomic.Int64
+		for range rand.IntN(turns) {
+			n.Load()
+		}
+		cancel()
+	}()
+	return ctx
 }
 
 // panicOf returns what f panics with; the test fails if it does not.

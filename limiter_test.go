@@ -1575,16 +1575,9 @@ func TestWithDetachNoPlaceIsLostAtWhateverMomentTheContextEnds(t *testing.T) {
 		const places = 2
 		l := await.NewLimiter(places)
 		for range rounds(5000) {
-			ctx, cancel := context.WithCancel(t.Context())
-			var n atomic.Int64
-			go func() {
-				for range rand.IntN(200) {
-					n.Load()
-				}
-				cancel()
-			}()
-			count := func(context.Context, int) (int, error) { n.Add(1); return 0, nil }
-			for range await.AsCompletedSeq(ctx, await.TaskSeq(naturals, count), await.Detach(), await.Limit(4), await.Within(l)) {
+			ctx := endingSoon(t.Context(), 200)
+			nothing := func(context.Context, int) (int, error) { return 0, nil }
+			for range await.AsCompletedSeq(ctx, await.TaskSeq(naturals, nothing), await.Detach(), await.Limit(4), await.Within(l)) {
 			}
 		}
 		requireAllPlaces(t, l, places)

@@ -3,7 +3,6 @@ package await_test
 import (
 	"bytes"
 	"context"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"runtime/pprof"
 	"runtime/trace"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/ascompleted/await"
@@ -212,18 +210,10 @@ func TestTraceKeepsTheLabelsAndTheCauseOfTheTasksContext(t *testing.T) {
 func TestTraceOfACallThatIsLeftWhenItsTaskBegins(t *testing.T) {
 	traceOf(t, func() {
 		for range rounds(5000) {
-			ctx, cancel := context.WithCancel(t.Context())
-			var n atomic.Int64
-			go func() {
-				for range rand.IntN(6000) {
-					n.Load()
-				}
-				cancel()
-			}()
+			ctx := endingSoon(t.Context(), 6000)
 			for range await.AsCompleted(ctx, []await.Task[int]{after(0, 1)}, await.Detach()) {
 				break
 			}
-			cancel()
 		}
 	})
 	requireNoWorkers(t)
