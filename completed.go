@@ -83,13 +83,6 @@ import (
 	"github.com/ascompleted/await/internal/crew"
 )
 
-// A Task is work that can run at the same time as other work. It should
-// return soon after its context ends, because the end of a call waits for it.
-// It may return a value, an error, or both.
-//
-// It is an alias, so a []func(context.Context) (T, error) is a []Task[T].
-type Task[T any] = func(ctx context.Context) (T, error)
-
 // A Result is what one task returned: Value is kept also when Err is not nil.
 //
 // If the task did not return, Value is zero and Err says why: it matches
@@ -165,21 +158,6 @@ func (r *run[T]) unstarted(yield func(int, Result[T]) bool) {
 	}
 }
 
-// Tasks makes a task of each input: the task with the same index, which calls
-// fn with that input. fn may be called from several goroutines at once.
-//
-// It panics if fn is nil.
-func Tasks[In, T any](inputs []In, fn func(context.Context, In) (T, error)) []Task[T] {
-	if fn == nil {
-		panic("await: Tasks: the function is nil")
-	}
-	tasks := make([]Task[T], len(inputs))
-	for i, in := range inputs {
-		tasks[i] = func(ctx context.Context) (T, error) { return fn(ctx, in) }
-	}
-	return tasks
-}
-
 // AsCompletedSeq is [AsCompleted] for a sequence of tasks, each with a key that
 // comes back with its result: [TaskSeq] pairs inputs with tasks, [slices.All]
 // gives the tasks of a list their index, and [maps.All] tasks their name. The
@@ -233,24 +211,4 @@ func newSeqRun[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts 
 	r.source.Init(ctx, &r.Crew, tasks)
 	r.Init(ctx, settings(opts), &r.source, crew.Unlimited, true)
 	return r
-}
-
-// TaskSeq pairs each input with a task that calls fn with it, as the sequence
-// is pulled. fn may be called from several goroutines at once.
-//
-// It panics if inputs or fn is nil.
-func TaskSeq[In, T any](inputs iter.Seq[In], fn func(context.Context, In) (T, error)) iter.Seq2[In, Task[T]] {
-	if inputs == nil {
-		panic("await: TaskSeq: the sequence of inputs is nil")
-	}
-	if fn == nil {
-		panic("await: TaskSeq: the function is nil")
-	}
-	return func(yield func(In, Task[T]) bool) {
-		for in := range inputs {
-			if !yield(in, func(ctx context.Context) (T, error) { return fn(ctx, in) }) {
-				return
-			}
-		}
-	}
 }

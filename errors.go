@@ -38,8 +38,8 @@ type TaskError struct {
 	Err   error // what it returned, or why it did not return: see Result
 }
 
-// Error returns the index and the text of Err: "task 3: connection refused".
-func (e *TaskError) Error() string { return fmt.Sprintf("task %d: %v", e.Index, e.Err) }
+// Error returns the text of Err.
+func (e *TaskError) Error() string { return e.Err.Error() }
 
 // Unwrap returns Err.
 func (e *TaskError) Unwrap() error { return e.Err }
@@ -49,6 +49,9 @@ func (e *TaskError) Unwrap() error { return e.Err }
 // context of the tasks that were running then. With Recover it is the error
 // of the task's result.
 type PanicError struct {
+	// Key is the index or the key of the task that panicked.
+	Key any
+
 	// Value is what the task, or the sequence of tasks, panicked with: a
 	// *runtime.PanicNilError for panic(nil).
 	Value any
@@ -73,7 +76,7 @@ func (e *PanicError) Unwrap() error {
 var crewErrors = crew.Errors{
 	Goexit:  ErrGoexit,
 	Stopped: ErrStopped,
-	Panic:   func(value any, stack []byte) error { return &PanicError{value, stack} },
+	Panic:   func(value any, stack []byte) error { return &PanicError{nil, value, stack} },
 	NilTask: func(n int) error { return nilElement{"the sequence's task", n} },
 }
 

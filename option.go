@@ -19,6 +19,8 @@ type (
 	detach     struct{}
 	recoverAll struct{}
 	within     struct{ limiter *Limiter }
+	onCancel   func()
+	onDiscard  struct{ f any } // a func(T)
 )
 
 func (n limit) apply(c *crew.Config)    { c.Limit = int(n) }
@@ -27,6 +29,10 @@ func (s name) apply(c *crew.Config)     { c.Name = string(s) }
 func (detach) apply(c *crew.Config)     { c.Detach = true }
 func (recoverAll) apply(c *crew.Config) { c.Recover = true }
 func (w within) apply(c *crew.Config)   { c.Limiter = w.limiter.limiter }
+func (f onCancel) apply(c *crew.Config) { c.OnCancel = append(c.OnCancel, f) }
+func (o onDiscard) apply(c *crew.Config) {
+	c.OnDiscard = append(c.OnDiscard, o.f)
+}
 
 // Limit lets at most n tasks of this call run at once; while there are n
 // tasks to run, exactly n run, and they are taken up in input order.
@@ -121,6 +127,22 @@ func Detach() Option { return detach{} }
 // Default: a panic cancels the other tasks and is raised again on the
 // caller's goroutine.
 func Recover() Option { return recoverAll{} }
+
+// OnCancel has f called once in each run.
+func OnCancel(f func()) Option {
+	if f == nil {
+		panic("await: OnCancel: the function is nil")
+	}
+	return onCancel(f)
+}
+
+// OnDiscard has f called with every value that does not reach the caller.
+func OnDiscard[T any](f func(T)) Option {
+	if f == nil {
+		panic("await: OnDiscard: the function is nil")
+	}
+	return onDiscard{f}
+}
 
 // defaults is the configuration of a call without options.
 var defaults = crew.Config{Limit: crew.Unlimited, Buffer: crew.Unset, Errors: &crewErrors}

@@ -79,6 +79,9 @@ type Config struct {
 	Limiter *Limiter // shared with other calls; nil if none
 	Errors  *Errors
 
+	OnCancel  []func()
+	OnDiscard []any
+
 	held int64 // what live counts beside workers
 }
 

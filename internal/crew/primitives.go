@@ -1,0 +1,37 @@
+//go:build !explore
+
+package crew
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// What the engine synchronizes with. These are aliases, so the default build
+// is the same as with the names of sync written out. The build tag explore
+// replaces them by those of an explorer, which runs the engine under every
+// order of its steps: see internal/proof.
+type (
+	mutex       = sync.Mutex
+	cond        = sync.Cond
+	atomicBool  = atomic.Bool
+	atomicInt64 = atomic.Int64
+)
+
+func withCancel(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	return context.WithCancelCause(ctx)
+}
+
+func afterFunc(ctx context.Context, f func()) (stop func() bool) {
+	return context.AfterFunc(ctx, f)
+}
+
+func newSemaphore(n int) *semaphore.Weighted { return semaphore.NewWeighted(int64(n)) }
+
+func spawn(f func()) { go f() }
+
+// assertLocked does nothing: only the explorer knows who holds a lock.
+func assertLocked(*mutex) {}
