@@ -115,47 +115,23 @@ type Result[T any] struct {
 //
 // AsCompleted panics at once if ctx, a task or an option is nil.
 func AsCompleted[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.Seq2[int, Result[T]] {
-	check(ctx, tasks, opts)
-	return func(yield func(int, Result[T]) bool) { asCompleted(ctx, tasks, opts, yield) }
+	config := settings(ctx, tasks, opts)
+	return func(yield func(int, Result[T]) bool) { loop(crew.OfList(ctx, config, tasks, false), yield) }
 }
 
-// asCompleted is the loop of AsCompleted.
-func asCompleted[T any](ctx context.Context, tasks []Task[T], opts []Option, yield func(int, Result[T]) bool) {
-	r := newRun(ctx, tasks, opts)
-	defer r.Stop()
-	r.Start()
-	for item, ok := r.Next(); ok; item, ok = r.Next() {
-		r.Took()
-		if !yield(item.N, Result[T]{item.Value, item.Err}) {
-			return
-		}
-	}
-	r.unstarted(yield)
-}
-
-// run is one run of a list of tasks under a loop.
-type run[T any] struct {
-	crew.Stream[struct{}, T]
-	crew.List[T]
-}
-
-// newRun readies a run.
-func newRun[T any](ctx context.Context, tasks []Task[T], opts []Option) *run[T] {
-	r := new(run[T])
-	r.Tasks = tasks
-	r.Init(ctx, settings(opts), &r.List, len(tasks), false)
-	return r
-}
-
-// unstarted yields the tasks that never ran, in input order.
-func (r *run[T]) unstarted(yield func(int, Result[T]) bool) {
-	claimed := r.Claimed()
-	if claimed == len(r.Tasks) {
-		return
-	}
-	err := notStarted(r.Cause())
-	for i := claimed; i < len(r.Tasks) && !r.Panicked() && yield(i, Result[T]{Err: err}); i++ {
-	}
+// InOrder yields the index and the result of every task in input order, each
+// as soon as it and all before it are there. The tasks run concurrently,
+// as with [AsCompleted], of which everything else said holds too.
+//
+// Results that finish before their turn wait; with [Limit] l and [Buffer] b at
+// most l + b tasks are started and not yet yielded, whatever the first of them
+// does. When ctx ends, the tasks that have begun still come with what they
+// return; those after them have an error that matches [ErrNotStarted].
+//
+// InOrder panics at once if ctx, a task or an option is nil.
+func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.Seq2[int, Result[T]] {
+	config := settings(ctx, tasks, opts)
+	return func(yield func(int, Result[T]) bool) { loop(crew.OfList(ctx, config, tasks, true), yield) }
 }
 
 // AsCompletedSeq is [AsCompleted] for a sequence of tasks, each with a key that
@@ -183,32 +159,30 @@ func (r *run[T]) unstarted(yield func(int, Result[T]) bool) {
 //
 // AsCompletedSeq panics at once if ctx, the sequence or an option is nil.
 func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {
-	checkSeq(ctx, tasks, opts)
-	return func(yield func(K, Result[T]) bool) {
-		r := newSeqRun(ctx, tasks, opts)
-		defer r.Stop()
-		unwatch := context.AfterFunc(ctx, r.source.Shut) // a source that blocks does not see the context
-		defer unwatch()
-		r.Start()
-		for item, ok := r.Next(); ok; item, ok = r.Next() {
-			r.Took()
-			if !yield(item.Key, Result[T]{item.Value, item.Err}) {
-				return
-			}
+	config := settingsSeq(ctx, tasks, opts)
+	return func(yield func(K, Result[T]) bool) { loop(crew.OfSeq(ctx, config, tasks, false), yield) }
+}
+
+// InOrderSeq is [InOrder] for a sequence of tasks, as [AsCompletedSeq] is
+// AsCompleted for one. With [Limit] l and [Buffer] b at most l + b tasks are
+// started and not yet yielded, whatever the first of them does; and while
+// there are fewer, l run.
+//
+// InOrderSeq panics at once if ctx, the sequence or an option is nil.
+func InOrderSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {
+	config := settingsSeq(ctx, tasks, opts)
+	return func(yield func(K, Result[T]) bool) { loop(crew.OfSeq(ctx, config, tasks, true), yield) }
+}
+
+// loop is the loop over the results of a run.
+func loop[K, T any](run *crew.Crew[K, T], yield func(K, Result[T]) bool) {
+	defer run.Stop()
+	run.Start()
+	for {
+		item, ok := run.Next()
+		if !ok || !yield(item.Key, Result[T]{item.Value, item.Err}) {
+			break
 		}
 	}
-}
-
-// seqRun is one run of a sequence of tasks under a loop.
-type seqRun[K, T any] struct {
-	crew.Stream[K, T]
-	source crew.Seq[K, T]
-}
-
-// newSeqRun readies a run.
-func newSeqRun[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts []Option) *seqRun[K, T] {
-	r := new(seqRun[K, T])
-	r.source.Init(ctx, &r.Crew, tasks)
-	r.Init(ctx, settings(opts), &r.source, crew.Unlimited, true)
-	return r
+	run.Returned()
 }

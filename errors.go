@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"reflect"
+	"unicode/utf8"
 
 	"github.com/ascompleted/await/internal/crew"
 )
@@ -49,21 +50,39 @@ func (e *TaskError) Unwrap() error { return e.Err }
 // context of the tasks that were running then. With Recover it is the error
 // of the task's result.
 type PanicError struct {
-	// Key is the index or the key of the task that panicked.
+	// Key is the index or the key of the task that panicked. It is nil if the
+	// panic is that of a sequence, or of a function of [OnCancel] or
+	// [OnDiscard].
 	Key any
 
-	// Value is what the task, or the sequence of tasks, panicked with: a
-	// *runtime.PanicNilError for panic(nil).
+	// Value is what was panicked with: a *runtime.PanicNilError for panic(nil).
 	Value any
 
-	// Stack is the stack of that panic, as from debug.Stack. If other tasks
-	// panicked too before the call could end, their values and stacks follow.
+	// Stack is the stack of that panic, as from debug.Stack. If others
+	// panicked too before the call could end, their values and stacks follow:
+	// those of ten, and then their number.
 	Stack []byte
+
+	of crew.Origin
 }
 
-// Error returns the value and the stack.
+// Error returns the task's index or key, of which at most 100 bytes, and the
+// value and the stack.
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("await: a task panicked: %v\n\n%s", e.Value, e.Stack)
+	return fmt.Sprintf("await: %s panicked: %v\n\n%s", e.who(), e.Value, e.Stack)
+}
+
+// who says whose panic it is.
+func (e *PanicError) who() string {
+	switch e.of {
+	case crew.OfSequence:
+		return "the sequence of tasks"
+	case crew.OfOnCancel:
+		return "a function of OnCancel"
+	case crew.OfOnDiscard:
+		return "a function of OnDiscard"
+	}
+	return "task " + keyText(e.Key)
 }
 
 // Unwrap returns Value if it is an error, else nil.
@@ -72,16 +91,36 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// crewErrors tells the crew the words of this package.
+// crewErrors are the public errors that the engine reports.
 var crewErrors = crew.Errors{
 	Goexit:  ErrGoexit,
 	Stopped: ErrStopped,
-	Panic:   func(value any, stack []byte) error { return &PanicError{nil, value, stack} },
-	NilTask: func(n int) error { return nilElement{"the sequence's task", n} },
+	Failed:  func(index int, err error) error { return &TaskError{index, err} },
+	Panic: func(of crew.Origin, key, value any, stack []byte) error {
+		return &PanicError{Key: key, Value: value, Stack: stack, of: of}
+	},
+	NilTask:    func(key any) error { return fmt.Errorf("await: the task with key %s is nil", keyText(key)) },
+	NotStarted: func(cause, err error) error { return &notStartedError{contextError{cause, err}} },
+	LeftBehind: func(cause, err error) error {
+		if errors.Is(cause, err) {
+			return cause
+		}
+		return &contextError{cause, err}
+	},
 }
 
-// notStarted is the error of tasks that never ran.
-func notStarted(cause error) error { return fmt.Errorf("%w: %w", ErrNotStarted, cause) }
+// contextError is the end of a context: it has the text of the cause, and
+// matches both the cause and the context's Err.
+type contextError struct{ cause, err error }
+
+func (e *contextError) Error() string   { return e.cause.Error() }
+func (e *contextError) Unwrap() []error { return []error{e.cause, e.err} }
+
+// notStartedError is the error of a task that never ran.
+type notStartedError struct{ contextError }
+
+func (e *notStartedError) Error() string   { return fmt.Sprintf("%v: %v", ErrNotStarted, e.cause) }
+func (e *notStartedError) Unwrap() []error { return []error{ErrNotStarted, e.cause, e.err} }
 
 // keyError is the error of the task with that key. The key is formatted only
 // when the text is asked for.
@@ -90,11 +129,40 @@ type keyError[K any] struct {
 	err error
 }
 
-func (e *keyError[K]) Error() string { return fmt.Sprintf("task %v: %v", e.key, e.err) }
+func (e *keyError[K]) Error() string { return fmt.Sprintf("task %s: %v", keyText(e.key), e.err) }
 func (e *keyError[K]) Unwrap() error { return e.err }
 
-// nilElement is what a call panics with for a nil task or option. It is a type, and
-// not a text made on the spot, to keep check small enough to be inlined.
+// notStartedErrors are those of several tasks that never ran, in one line.
+type notStartedErrors []error
+
+func (e notStartedErrors) Error() string {
+	var first *notStartedError
+	errors.As(e[0], &first)
+	return fmt.Sprintf("%d tasks were not started: %v", len(e), first.cause)
+}
+func (e notStartedErrors) Unwrap() []error { return e }
+
+// keyText is a key as text, at most 100 bytes of it. A pointer is its address:
+// what it points to may be in use.
+func keyText(key any) string {
+	const most = 100
+	format := "%v"
+	if key != nil && reflect.TypeOf(key).Kind() == reflect.Pointer {
+		format = "%p"
+	}
+	text := fmt.Sprintf(format, key)
+	if len(text) <= most {
+		return text
+	}
+	end := most - len("…")
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+// nilElement is what a call panics with for a nil task or option. A type
+// rather than fmt.Sprintf keeps check small.
 type nilElement struct {
 	what  string
 	index int
@@ -102,17 +170,7 @@ type nilElement struct {
 
 func (e nilElement) Error() string { return fmt.Sprintf("await: %s %d is nil", e.what, e.index) }
 
-// checkSeq is check for a sequence of tasks.
-func checkSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts []Option) {
-	if tasks == nil {
-		panic("await: the sequence of tasks is nil")
-	}
-	check[T](ctx, nil, opts)
-}
-
-// check panics if one of the arguments that most functions share is bad. It
-// is inlined, and so are AsCompleted and InOrder around it, because then the
-// body of the caller's loop need not be allocated.
+// check panics if one of the arguments that most functions share is bad.
 func check[T any](ctx context.Context, tasks []Task[T], opts []Option) {
 	if ctx == nil {
 		panic("await: the context is nil")

@@ -3,8 +3,8 @@ package await
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
-	"sync/atomic"
 
 	"github.com/ascompleted/await/internal/crew"
 )
@@ -28,93 +28,19 @@ import (
 //
 // Gather panics at once if ctx, a task or an option is nil.
 func Gather[T any](ctx context.Context, tasks []Task[T], opts ...Option) ([]T, error) {
-	check(ctx, tasks, opts)
-	config := settings(opts)
-	if config.Detach {
-		return gatherDetached(ctx, tasks, opts)
-	}
-	g := &gathering[T]{values: make([]T, len(tasks))}
-	g.run(ctx, tasks, config, g)
-	if failed := g.failed.Load(); failed != nil {
-		return g.values, failed
-	}
-	if i := g.Claimed(); i < len(tasks) {
-		return g.values, &TaskError{i, notStarted(g.Cause())}
-	}
-	return g.values, nil
+	config := settings(ctx, tasks, opts)
+	values := make(gatherSink[T], len(tasks))
+	err := crew.Collect(ctx, config, tasks, values, true)
+	return values, err
 }
 
-// slots is a run that nobody reads before its end: each task has a slot of
-// its own to put its result into, and the caller waits once.
-type slots[T any] struct {
-	crew.Crew[struct{}, T]
-	crew.List[T]
-	crew.Gate
-}
+// gatherSink keeps the values of the tasks that succeed.
+type gatherSink[T any] []T
 
-// run returns when all tasks have ended, or panics if one did. It does not run
-// tasks on the caller's goroutine, though that would be faster still for a
-// few: a task's runtime.Goexit would take the caller with it.
-func (s *slots[T]) run(ctx context.Context, tasks []Task[T], config *crew.Config, sink crew.Sink[struct{}, T]) {
-	s.Tasks = tasks
-	s.Gate.Init()
-	s.Crew.Init(ctx, config, crew.Within(ctx, &s.Crew, config, &s.List, false), sink)
-	s.Start()
-	s.Wait()
-	s.Stop()
-}
-
-// gathering is the sink of Gather.
-type gathering[T any] struct {
-	slots[T]
-	values []T
-	failed failure
-}
-
-// Put fills slot n, or cancels the others.
-func (g *gathering[T]) Put(n int, _ struct{}, value T, err error) {
+func (s gatherSink[T]) Put(n int, value T, err error) {
 	if err == nil {
-		g.values[n] = value
-		return
+		s[n] = value
 	}
-	g.Cancel(g.failed.set(n, err))
-}
-
-// failure is the first error in time; nil while there is none.
-type failure struct{ atomic.Pointer[TaskError] }
-
-// set keeps the error of task n unless there was one before, and returns the
-// first.
-func (f *failure) set(n int, err error) *TaskError {
-	f.CompareAndSwap(nil, &TaskError{n, err})
-	return f.Load()
-}
-
-// gatherDetached leaves tasks behind that may still return, so they must not
-// write into what Gather has returned: their results come through a stream.
-func gatherDetached[T any](ctx context.Context, tasks []Task[T], opts []Option) ([]T, error) {
-	r := newRun(ctx, tasks, opts)
-	defer r.Stop()
-	var failed failure
-	fail := func(n int, err error) { r.Cancel(failed.set(n, err)) }
-	r.Failed = fail // by the worker, before it starts another task
-	r.Start()
-	values := make([]T, len(tasks))
-	for item, ok := r.Next(); ok; item, ok = r.Next() {
-		r.Took()
-		if item.Err == nil {
-			values[item.N] = item.Value
-		} else {
-			fail(item.N, item.Err) // of a task that was left behind
-		}
-	}
-	if i := r.Claimed(); i < len(tasks) {
-		fail(i, notStarted(r.Cause()))
-	}
-	if f := failed.Load(); f != nil {
-		return values, f
-	}
-	return values, nil
 }
 
 // Settle runs the tasks at the same time and returns every outcome, in input
@@ -129,48 +55,39 @@ func gatherDetached[T any](ctx context.Context, tasks []Task[T], opts []Option) 
 //
 // Settle panics at once if ctx, a task or an option is nil.
 func Settle[T any](ctx context.Context, tasks []Task[T], opts ...Option) []Result[T] {
-	check(ctx, tasks, opts)
-	config := settings(opts)
-	s := &settling[T]{results: make([]Result[T], len(tasks))}
-	if config.Detach {
-		for i, result := range AsCompleted(ctx, tasks, opts...) {
-			s.results[i] = result
-		}
-		return s.results
-	}
-	s.run(ctx, tasks, config, s)
-	if i := s.Claimed(); i < len(tasks) {
-		err := notStarted(s.Cause())
-		for ; i < len(tasks); i++ {
-			s.results[i].Err = err
-		}
-	}
-	return s.results
+	config := settings(ctx, tasks, opts)
+	results := make(settleSink[T], len(tasks))
+	crew.Collect(ctx, config, tasks, results, false)
+	return results
 }
 
-// settling is the sink of Settle.
-type settling[T any] struct {
-	slots[T]
-	results []Result[T]
-}
+// settleSink keeps every outcome.
+type settleSink[T any] []Result[T]
 
-// Put fills slot n.
-func (s *settling[T]) Put(n int, _ struct{}, value T, err error) {
-	s.results[n] = Result[T]{value, err}
-}
+func (s settleSink[T]) Put(n int, value T, err error) { s[n] = Result[T]{value, err} }
 
 // Gather2 is [Gather] for two tasks of different types: it returns both
 // values, or zero for those that did not succeed and the first error, a
 // [*TaskError] with index 0 or 1.
 func Gather2[A, B any](ctx context.Context, a Task[A], b Task[B], opts ...Option) (A, B, error) {
-	values, err := Gather(ctx, []Task[any]{boxed(0, a), boxed(1, b)}, opts...)
+	values, err := gatherBoxed(ctx, "Gather2", []Task[any]{boxed(0, a), boxed(1, b)}, opts)
 	return unboxed[A](values[0]), unboxed[B](values[1]), err
 }
 
 // Gather3 is [Gather2] for three tasks.
 func Gather3[A, B, C any](ctx context.Context, a Task[A], b Task[B], c Task[C], opts ...Option) (A, B, C, error) {
-	values, err := Gather(ctx, []Task[any]{boxed(0, a), boxed(1, b), boxed(2, c)}, opts...)
+	values, err := gatherBoxed(ctx, "Gather3", []Task[any]{boxed(0, a), boxed(1, b), boxed(2, c)}, opts)
 	return unboxed[A](values[0]), unboxed[B](values[1]), unboxed[C](values[2]), err
+}
+
+// gatherBoxed is Gather for tasks of different types.
+func gatherBoxed(ctx context.Context, name string, tasks []Task[any], opts []Option) ([]any, error) {
+	for i, opt := range opts {
+		if _, ok := opt.(onDiscard); ok {
+			panic(fmt.Sprintf("await: %s: option %d is OnDiscard, which takes values of one type", name, i))
+		}
+	}
+	return Gather(ctx, tasks, opts...)
 }
 
 // boxed makes tasks of different types one type.
@@ -204,15 +121,25 @@ func First[K, T any](results iter.Seq2[K, Result[T]]) (K, T, error) {
 		panic("await: First: the sequence of results is nil")
 	}
 	var failed []error
+	var notStarted notStartedErrors
 	for key, result := range results {
 		if result.Err == nil {
 			return key, result.Value, nil
 		}
-		failed = append(failed, &keyError[K]{key, result.Err})
+		if err, ok := result.Err.(*notStartedError); ok { //nolint:errorlint // of that very task, not of a nested call
+			notStarted = append(notStarted, &keyError[K]{key, err})
+		} else {
+			failed = append(failed, &keyError[K]{key, result.Err})
+		}
 	}
 	var key K
 	var value T
-	if failed == nil {
+	switch {
+	case len(notStarted) == 1:
+		failed = append(failed, notStarted[0])
+	case len(notStarted) > 1:
+		failed = append(failed, notStarted)
+	case failed == nil:
 		return key, value, ErrNoTasks
 	}
 	return key, value, errors.Join(failed...)

@@ -1,7 +1,10 @@
 package await
 
 import (
+	"context"
 	"fmt"
+	"iter"
+	"reflect"
 
 	"github.com/ascompleted/await/internal/crew"
 )
@@ -147,8 +150,10 @@ func OnDiscard[T any](f func(T)) Option {
 // defaults is the configuration of a call without options.
 var defaults = crew.Config{Limit: crew.Unlimited, Buffer: crew.Unset, Errors: &crewErrors}
 
-// settings is what opts come to.
-func settings(opts []Option) *crew.Config {
+// settings is what opts come to, for a call on tasks. It panics if one of the
+// arguments is bad.
+func settings[T any](ctx context.Context, tasks []Task[T], opts []Option) *crew.Config {
+	check(ctx, tasks, opts)
 	if len(opts) == 0 {
 		return &defaults
 	}
@@ -156,5 +161,18 @@ func settings(opts []Option) *crew.Config {
 	for _, opt := range opts {
 		opt.apply(&config)
 	}
+	for _, f := range config.OnDiscard {
+		if _, ok := f.(func(T)); !ok {
+			panic(fmt.Sprintf("await: OnDiscard takes a %v, and the tasks return a %v", reflect.TypeOf(f).In(0), reflect.TypeFor[T]()))
+		}
+	}
 	return &config
+}
+
+// settingsSeq is settings for a sequence of tasks.
+func settingsSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts []Option) *crew.Config {
+	if tasks == nil {
+		panic("await: the sequence of tasks is nil")
+	}
+	return settings[T](ctx, nil, opts)
 }

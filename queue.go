@@ -41,32 +41,12 @@ func (q *Queue[K, T]) Len() int { return q.queue.Len() }
 // One loop at a time can range over a queue: a second panics. AsCompleted
 // panics at once if ctx or an option is nil.
 func (q *Queue[K, T]) AsCompleted(ctx context.Context, opts ...Option) iter.Seq2[K, Result[T]] {
-	check[T](ctx, nil, opts)
+	config := settings[T](ctx, nil, opts)
 	return func(yield func(K, Result[T]) bool) {
-		var r struct {
-			crew.Stream[K, T]
-			source crew.QueueRun[K, T]
-		}
-		r.source.Init(&q.queue, &r.Crew)
-		r.Init(ctx, settings(opts), &r.source, crew.Unlimited, false)
-		if !r.source.Start() {
-			r.Cancel(ErrStopped)
+		run := crew.OfQueue(ctx, config, &q.queue)
+		if run == nil {
 			panic("await: Queue.AsCompleted: another loop ranges over the queue")
 		}
-		defer r.source.Leave()
-		defer r.Stop()
-		unwatch := context.AfterFunc(ctx, r.source.Shut) // a source that blocks does not see the context
-		defer unwatch()
-		for !r.source.Done() {
-			item, ok := r.Next()
-			if !ok {
-				return
-			}
-			r.Took()
-			r.source.Took()
-			if !yield(item.Key, Result[T]{item.Value, item.Err}) {
-				return
-			}
-		}
+		loop(run, yield)
 	}
 }

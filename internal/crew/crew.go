@@ -1,304 +1,407 @@
-// Package crew is the engine of await. Tasks flow from a source, through a
-// crew of goroutines, into a sink, and the loop reads the sink:
+// Package crew is the engine of await. Tasks flow from a source through a crew
+// of goroutines into a buffer, and the loop reads the buffer:
 //
-//	source --claim--> workers --put--> sink --> loop
+//	list / sequence / queue  --take-->  workers  --put-->  buffer in finish order, or window in input order  -->  loop
+//	list                     --take-->  workers  --put-->  slots                                             -->  return
 //
-// A source hands out the tasks and a sink keeps the results; both are a few
-// lines. The crew between them, which starts goroutines, cancels and notices
-// the end, exists once.
+// One mutex guards a run: what the source has, who works and who rests, what
+// waits to be read, and the end. A worker takes it once for each task: it puts
+// the result of the task it has run, takes the next one, and decides whether
+// another worker is needed. errgroup is forty lines because it returns nothing
+// before the end; here a loop reads while tasks run, may leave at any moment,
+// and holds back what runs ahead of it. The buffer is not a Go channel, because
+// a channel is one more lock: a send and a receive cost half as much again as
+// the whole step (BenchmarkAsCompleted, 1,000 empty tasks).
 //
-// Three rules hold everywhere in this package. A mutex is held only over code
-// that cannot block, because a goroutine blocked on a mutex stops the clock of
-// a testing/synctest bubble. Putting a result never blocks, so a crew always
-// comes to its end, whoever has stopped reading. And what only some calls need
-// (panics, Goexit, labels, traces, Detach) is in functions of its own: a new
-// goroutine has a stack of 2 KB, and outgrowing it costs more than all the
-// rest of a small task.
+// Rules that hold everywhere in this package:
+//   - The lock is held only over code that cannot block and calls nothing of
+//     the user's: a goroutine that is blocked on a mutex stops the clock of a
+//     testing/synctest bubble. So goroutines are launched, and contexts
+//     canceled, without the lock.
+//   - What only some calls need (panics, Goexit, labels, traces, limiters) is in
+//     functions of its own: a new goroutine has a stack of 2 KB, and outgrowing
+//     it costs more than all the rest of a small task.
+//   - A worker rests and leaves, a run stops, a task ends.
 package crew
 
 import (
 	"context"
-	"math"
 	"runtime/pprof"
-	"runtime/trace"
-	"sync/atomic"
 )
 
 // A Task is work for one goroutine.
 type Task[T any] = func(ctx context.Context) (T, error)
 
-// A Source hands out tasks, each with its number in the order of the claims,
-// from 0, and its key. Workers call it from several goroutines at once.
-type Source[K, T any] interface {
-	// Claim claims the next task; ok is false if there is none, and the
-	// worker leaves. A source that may find more to do later calls Dismiss
-	// for that worker, in one step with the look at what there is to do, so
-	// that whoever brings more sees that a worker is missing, and notes it.
-	Claim(turn *Turn) (n int, key K, task Task[T], ok bool)
-	// More reports whether a worker might find a task at this moment. If not,
-	// and turn is not nil, it does to the worker what Claim would do.
-	More(turn *Turn) bool
-	// Shut follows the end of the loop: no claim succeeds any more, and no
-	// claim that cannot come to its end is waited for.
-	Shut()
-	// End follows the last Claim. With Detach, a sequence gets it twice, and
-	// the first time tasks may still run.
-	End()
+// Item is the result of a task.
+type Item[K, T any] struct {
+	Key   K // for a list, the index
+	Value T
+	Err   error
 }
 
-// Turn is what a source notes about a worker that claims.
-type Turn struct {
-	dismissed bool   // live does not count this worker any more
-	place     *place // which the task holds in a limiter, until its result is put
+// source has the tasks that can start. Its methods are called with the lock
+// held.
+type source[K, T any] interface {
+	// more reports whether a task can be taken now.
+	more() bool
+	// take takes the next task. It is called only if there is one.
+	take() (key K, task Task[T])
+	// drop takes the next task of those that will never start, and whose
+	// results have to say so.
+	drop() (key K, ok bool)
 }
 
-// A Sink keeps results.
-type Sink[K, T any] interface {
-	// Put keeps what task n returned. Workers call it from several
-	// goroutines at once. It must not block.
-	Put(n int, key K, value T, err error)
-	// Close follows the last Put: no worker is left.
-	Close()
-	// Wait returns after Close.
-	Wait()
-}
-
-// Unlimited is the Limit of a call that sets none, and Unset its Buffer.
-const (
-	Unlimited = math.MaxInt
-	Unset     = -1
-)
-
-// Config is what the options of a call come to.
-type Config struct {
-	Limit   int      // tasks that run at once
-	Buffer  int      // finished results that wait for the loop
-	Name    string   // of the call in traces; if not empty, in profiles too
-	Detach  bool     // the end cancels running tasks but does not wait for them
-	Recover bool     // a task's panic is its error
-	Limiter *Limiter // shared with other calls; nil if none
-	Errors  *Errors
-
-	OnCancel  []func()
-	OnDiscard []any
-
-	held int64 // what live counts beside workers
-}
-
-// Errors has the error values that reach tasks and loop. They belong to the
-// package that the user imports.
-type Errors struct {
-	Goexit  error                               // of a task that called runtime.Goexit
-	Stopped error                               // the cause, when the loop has ended
-	Panic   func(value any, stack []byte) error // of a task that panicked
-	NilTask func(n int) error                   // what a nil task out of a sequence panics with
-}
-
-// Crew is the goroutines that run the tasks of one call.
-//
-// The order of the fields keeps those that every task reads away from those
-// that change while tasks run, so that workers on different cores do not take
-// each other's cache lines.
+// Crew is one run: the goroutines that run the tasks of one call, and what
+// they share with the loop.
 type Crew[K, T any] struct {
-	ctx    context.Context // of every task; a child of the caller's
-	source Source[K, T]
-	sink   Sink[K, T]
-	config *Config
+	// Set before the run, and only read in it.
+	config  *Config
+	parent  context.Context // the caller's
+	ctx     context.Context // of every task; a child of parent
+	cancel  context.CancelCauseFunc
+	source  source[K, T]
+	slots   *slots[T]       // where results go that nobody reads before the end; else nil
+	feeder  *feeder[K, T]   // of a sequence; else nil
+	queue   *Queue[K, T]    // whose run this is; else nil
+	limit   int             // workers
+	most    int             // tasks taken and not yet read by the loop
+	locked  bool            // the loop takes the lock for each result, because somebody counts
+	labels  bool            // workers set their profiler labels
+	outer   *permit         // of the task that made the call, in the limiter of the call; else nil
+	discard []func(value T) // for values that do not reach the caller
 
-	// room has a token for every task that was claimed and whose result the
-	// loop has not taken: a worker adds it before it claims, the loop takes
-	// it out with the result. It is nil if no bound can be reached.
-	room chan struct{}
+	body     func() // serve, as a value made once, so that a launch allocates nothing
+	failFast bool   // the first error stops the run
+	unwatch  func() bool
+	traced   traced
 
-	panics atomic.Pointer[fault] // the latest panic; workers add, the loop reads; at last nobody
+	panicked atomicBool // there are panics; for the loop, which reads without the lock
 
-	cancel context.CancelCauseFunc
-	body   func()                 // serve, as a value made once, so that a launch allocates nothing
-	traced atomic.Pointer[traced] // nil until a task is traced
+	mu   *mutex // guards the rest; a queue's is that of its runs
+	own  mutex
+	work cond // for the worker that rests
+	news cond // for the loop: see reading
 
-	turns bool // the source needs a Turn of each worker
+	taken    int        // tasks taken from the source
+	running  int        // of those, not yet ended
+	unread   int        // of those, not yet read by the loop; of use only if locked
+	workers  int        // launched, and have not left
+	starting bool       // a worker was launched or woken, and has not looked around yet
+	resting  bool       // a worker waits for work
+	waiting  bool       // a worker waits for its permit
+	reading  bool       // the loop waits
+	watching bool       // the function that follows the end of the context may still run
+	stopped  bool       // nothing starts anymore
+	left     bool       // the loop has ended; the run may have to wait for its tasks
+	gone     bool       // the call has returned, or is about to: nobody will see a panic
+	failed   error      // why failFast has stopped the run
+	panics   *panics    // of tasks and of the sequence; nil if there are none
+	late     *recovered // the first panic of a function of OnCancel or OnDiscard
 
-	// live counts the workers launched and not yet gone, and config.held.
-	// Each takes itself off, or Dismiss does; whoever reaches 0 closes the
-	// sink. The bit coming is part of it, so that both change in one step:
-	// whoever hires a worker sets it, and the worker clears it when it begins.
-	live atomic.Int64
+	buffer buffer[Item[K, T]]
+	window *window[Item[K, T]] // in place of buffer, if results are read in input order
+
+	// With Detach: the keys of the tasks that run, by number; and whether
+	// results no longer reach the loop.
+	inFlight map[int]K
+	deserted bool
+
+	// The loop's own.
+	returned   bool  // the body has neither panicked nor called runtime.Goexit
+	notStarted error // of tasks that never ran
+	collected  []T   // values that reach the caller only if the call returns
 }
 
-// coming is a bit of live: a worker is on its way.
-const coming = 1 << 62
-
-// Init readies a crew that has not been used.
-func (c *Crew[K, T]) Init(ctx context.Context, config *Config, source Source[K, T], sink Sink[K, T]) {
-	c.source, c.sink, c.config = source, sink, config
-	c.turns = c.turns || config.Limiter != nil
-	c.ctx, c.cancel = context.WithCancelCause(ctx)
+// init readies a run of a source.
+func (c *Crew[K, T]) init(ctx context.Context, config *Config, source source[K, T]) {
+	c.config, c.parent, c.source = config, ctx, source
+	c.limit, c.most = config.Limit, Unlimited
+	if c.mu == nil {
+		c.mu = &c.own
+	}
+	c.work.L, c.news.L = c.mu, c.mu
+	c.ctx, c.cancel = withCancel(ctx)
 	if config.Name != "" {
+		c.labels = true
 		c.ctx = pprof.WithLabels(c.ctx, pprof.Labels("await", config.Name))
+	}
+	if config.Limiter != nil {
+		c.outer, _ = ctx.Value(permitKey{config.Limiter}).(*permit)
+	}
+	if config.Detach {
+		c.inFlight = make(map[int]K)
+	}
+	for _, f := range config.OnDiscard {
+		c.discard = append(c.discard, f.(func(T)))
 	}
 	c.body = c.serve
 }
 
-// Start launches the first worker, which launches the second, and so on. If
-// there is nothing to do, or the context has ended, it closes the sink.
+// bound sets how far tasks may run ahead of the loop. n is the number of tasks,
+// or Unlimited if that is not known.
+func (c *Crew[K, T]) bound(n int) {
+	limit, buffer := c.config.Limit, c.config.Buffer
+	if limit == Unlimited && c.config.Limiter != nil {
+		limit = c.config.Limiter.N
+	}
+	if buffer == Unset {
+		buffer = n
+		if n == Unlimited {
+			buffer = limit
+		}
+	}
+	if buffer < n-limit { // else limit + buffer is no bound, or more than Unlimited
+		c.most = limit + buffer
+		c.locked = true
+	}
+}
+
+// Start begins the run.
 func (c *Crew[K, T]) Start() {
-	if c.ctx.Err() != nil || !c.source.More(nil) {
-		c.sink.Close()
-		return
+	if c.queue != nil || c.config.Detach || c.config.OnCancel != nil {
+		c.watch()
 	}
-	c.live.Store(1)
-	c.launch(c.body)
-}
-
-// launch is the one place that starts goroutines.
-func (c *Crew[K, T]) launch(body func()) { go body() }
-
-// Cancel ends the tasks' context and so lets no further task start.
-func (c *Crew[K, T]) Cancel(cause error) { c.cancel(cause) }
-
-// Cause tells why the tasks' context has ended; nil if it has not.
-func (c *Crew[K, T]) Cause() error { return context.Cause(c.ctx) }
-
-// Stop ends the run: it cancels what still runs and waits for it (with Detach
-// it does not wait). If a task has panicked, Stop panics. The loop defers it,
-// so that it also runs when the body panics or calls runtime.Goexit.
-func (c *Crew[K, T]) Stop() {
-	if !c.Panicked() { // else that is the cause, and its worker is about to tell
-		c.cancel(c.config.Errors.Stopped)
+	c.askParent()
+	c.mu.Lock()
+	feed := c.feeder != nil && !(c.config.Detach && c.ended())
+	if feed {
+		c.feeder.pulling = true
 	}
-	c.source.Shut()
-	c.sink.Wait()
-	c.endTrace()
-	if last := c.panics.Swap(&nobody); last != nil {
-		c.raise(last)
+	launch := c.addWorker()
+	c.mu.Unlock()
+	if feed {
+		spawn(c.feeder.feed)
+	}
+	if launch {
+		spawn(c.body)
 	}
 }
 
-// Panicked reports whether a task has panicked, without Recover.
-func (c *Crew[K, T]) Panicked() bool { return c.panics.Load() != nil }
+// step puts the result of the task that w has run, if there is one, and takes
+// the next. If there is none, w leaves, and step returns nil.
+func (c *Crew[K, T]) step(w *worker[K, T]) Task[T] {
+	c.askParent()
+	c.mu.Lock()
+	if !w.started {
+		w.started = true
+		c.starting = false
+	} else if c.put(w) {
+		c.mu.Unlock()
+		c.followUp(w)
+		c.mu.Lock()
+	}
+	task := c.take(w)
+	launch := task != nil && c.addWorker()
+	c.mu.Unlock()
+	if launch {
+		// Before w runs its own task: so a task that blocks never keeps the
+		// next one from starting, short tasks share a few goroutines, because
+		// nobody is launched while a worker is starting, and the first result
+		// does not wait for the launch of all the rest.
+		spawn(c.body)
+	}
+	return task
+}
 
-// Took makes room for another task: the loop has taken a result.
-func (c *Crew[K, T]) Took() {
-	if c.room != nil {
-		<-c.room
+// put keeps the result of w for the loop. It reports whether w has to follow
+// it up.
+func (c *Crew[K, T]) put(w *worker[K, T]) (followUp bool) {
+	c.taskEnded(w)
+	switch {
+	case c.deserted:
+		w.discard = w.item.Err == nil && c.discard != nil
+	case w.item.Err != nil && c.failFast:
+		c.fail(w.n, w.item.Err)
+		w.failed = true
+		fallthrough
+	default:
+		c.store(w.n, w.item)
+	}
+	if !w.discard {
+		w.item = Item[K, T]{} // a worker that runs its next task, or rests, keeps no result
+	}
+	return w.failed || w.discard || w.permit != nil
+}
+
+// taskEnded counts the end of the task of w.
+func (c *Crew[K, T]) taskEnded(w *worker[K, T]) {
+	assertLocked(c.mu)
+	c.running--
+	if c.inFlight != nil {
+		delete(c.inFlight, w.n)
+	}
+	c.tellLoop()
+	c.tellFeeder()
+}
+
+// store puts a result where the loop reads it.
+func (c *Crew[K, T]) store(n int, item Item[K, T]) {
+	assertLocked(c.mu)
+	if c.window != nil {
+		c.window.put(n, item)
+	} else {
+		c.buffer.put(item)
 	}
 }
 
-// hand is what a worker has in hand.
-type hand[K any] struct {
-	turn  *Turn // nil if no source of this crew has anything to note
-	n     int   // the task's number
-	key   K
-	busy  bool   // the task has begun and has not returned
-	fault *fault // how the task ended, if it did not return
+// fail stops the run because task n has failed, unless it has failed before.
+// The caller then cancels, without the lock.
+func (c *Crew[K, T]) fail(n int, err error) {
+	assertLocked(c.mu)
+	if c.failed == nil {
+		c.failed = c.config.Errors.Failed(n, err)
+	}
+	c.stopped = true
 }
 
-// serve is what a goroutine of the crew runs: task after task, until none is
-// left or the context has ended.
-func (c *Crew[K, T]) serve() {
-	var h hand[K]
-	c.live.And(^coming)
-	if c.turns {
-		h.turn = new(Turn) // not part of h, which is thus not allocated for lists
+// followUp does what follows a result and needs no lock. The permit goes back
+// last: a failure must have canceled the others when the next one gets it.
+func (c *Crew[K, T]) followUp(w *worker[K, T]) {
+	if w.failed {
+		w.failed = false
+		c.cancel(c.failed)
 	}
-	defer c.leave(&h)
-	if c.config.Name != "" {
-		pprof.SetGoroutineLabels(c.ctx)
-	}
-	for {
-		c.shift(&h)
-		if !h.busy {
-			return
-		}
-		c.panicked(&h) // runtime.Goexit does not come back here
-	}
-}
-
-// shift runs tasks until there is none to claim, or one panics or calls
-// runtime.Goexit. One deferred call guards them all.
-func (c *Crew[K, T]) shift(h *hand[K]) {
-	defer func() {
-		if h.busy {
-			h.fault = caught(recover())
-		}
-	}()
-	for c.ctx.Err() == nil && (c.room == nil || c.enter()) {
-		n, key, task, ok := c.source.Claim(h.turn)
-		if !ok {
-			c.Took() // makes the room it has entered free again
-			return
-		}
-		c.chain()
-		h.n, h.key, h.busy = n, key, true
-		var value T
-		var err error
-		if trace.IsEnabled() {
-			value, err = c.trace(n, task)
-		} else {
-			value, err = task(c.ctx)
-		}
-		h.busy = false
-		c.sink.Put(n, key, value, err)
-		h.turn.leave()
-	}
-}
-
-// chain sees to it that one more worker is on its way, if there is more to do
-// and the limit allows. Every worker does so before every task: so a task that
-// blocks never keeps the next one from starting, and short tasks share a few
-// goroutines, because nobody is launched while somebody is coming.
-func (c *Crew[K, T]) chain() {
-	if c.vacant(c.live.Load()) && c.source.More(nil) {
-		c.hire()
-	}
-}
-
-// hire launches a worker, unless one is on its way or the limit is reached. It
-// does not block.
-func (c *Crew[K, T]) hire() {
-	for live := c.live.Load(); c.vacant(live); live = c.live.Load() {
-		if c.live.CompareAndSwap(live, live+1+coming) {
-			c.launch(c.body)
-			return
+	if w.discard {
+		w.discard = false
+		value := w.item.Value
+		w.item = Item[K, T]{}
+		for _, f := range c.discard {
+			f(value)
 		}
 	}
+	if w.permit != nil {
+		w.permit.release()
+		w.permit = nil
+	}
 }
 
-// vacant reports whether the limit allows one more worker, and none is on its
-// way.
-func (c *Crew[K, T]) vacant(live int64) bool {
-	return live&coming == 0 && live-c.config.held < int64(c.config.Limit)
+// take takes the next task for w, which may rest or wait for its permit first,
+// without the lock. If there is none, w leaves, and take returns nil.
+func (c *Crew[K, T]) take(w *worker[K, T]) (task Task[T]) {
+	assertLocked(c.mu)
+	for !c.ended() {
+		switch {
+		case !c.open():
+			// At most one worker rests; a second would never be needed before
+			// the first.
+			if c.resting || !c.mayOpen() {
+				return c.leave()
+			}
+			c.rest()
+		case c.config.Limiter != nil && !c.acquire(w):
+			return c.leave()
+		default:
+			w.n = c.taken
+			w.item.Key, task = c.source.take()
+			c.taken++
+			c.running++
+			c.unread++
+			if c.inFlight != nil {
+				c.inFlight[w.n] = w.item.Key
+			}
+			c.tellFeeder() // who waits if it has handed over as much as it may
+			return task
+		}
+	}
+	return c.leave()
 }
 
-// enter waits until one more result may wait for the loop; it reports false
-// if the context has ended.
-func (c *Crew[K, T]) enter() bool {
-	select {
-	case c.room <- struct{}{}:
-		return c.ctx.Err() == nil // the loop may have made room and left since
-	case <-c.ctx.Done():
+// ended reports whether nothing starts anymore.
+func (c *Crew[K, T]) ended() bool { return c.stopped || c.ctx.Err() != nil }
+
+// open reports whether a worker can take a task now. One worker at a time waits
+// for a permit.
+func (c *Crew[K, T]) open() bool {
+	return c.unread < c.most && !c.waiting && c.source.more()
+}
+
+// mayOpen reports whether that can still change, if it is not open.
+func (c *Crew[K, T]) mayOpen() bool {
+	return c.queue != nil || c.feeder != nil && c.feeder.pulling || c.source.more()
+}
+
+// addWorker sees to one more worker, if there is something to take and nobody
+// is starting: it wakes the one that rests, or reports that the caller has to
+// launch one, without the lock. Whoever brings a task or makes room calls it.
+func (c *Crew[K, T]) addWorker() (launch bool) {
+	assertLocked(c.mu)
+	if c.starting || c.ended() || !c.open() {
 		return false
 	}
+	if c.resting {
+		c.resting = false
+		c.starting = true
+		c.work.Signal()
+		return false
+	}
+	if c.workers == c.limit {
+		return false
+	}
+	c.starting = true
+	c.workers++
+	return true
 }
 
-// leave is the end of a worker, by return or by runtime.Goexit.
-func (c *Crew[K, T]) leave(h *hand[K]) {
-	if h.busy {
-		c.exited(h)
-		return // another worker has taken this one's place
+// rest waits until addWorker or Stop wakes the worker. They take back resting:
+// by the time the worker goes on, another one may rest.
+func (c *Crew[K, T]) rest() {
+	assertLocked(c.mu)
+	c.resting = true
+	c.work.Wait()
+	c.starting = false
+	c.mu.Unlock()
+	c.askParent()
+	c.mu.Lock()
+}
+
+// acquire waits for a permit for w, without the lock. It reports false if the
+// run has ended.
+func (c *Crew[K, T]) acquire(w *worker[K, T]) bool {
+	assertLocked(c.mu)
+	c.waiting = true
+	c.mu.Unlock()
+	p := c.config.Limiter.acquire(c.ctx, c.outer)
+	c.askParent()
+	c.mu.Lock()
+	c.waiting = false
+	w.permit = p
+	if p != nil && c.ended() {
+		c.mu.Unlock()
+		c.followUp(w)
+		c.mu.Lock()
 	}
-	if (h.turn == nil || !h.turn.dismissed) && c.Dismiss() {
-		c.Finish()
+	return w.permit != nil
+}
+
+// leave counts a worker that leaves.
+func (c *Crew[K, T]) leave() (none Task[T]) {
+	assertLocked(c.mu)
+	c.workers--
+	c.tellLoop()
+	c.tellFeeder()
+	return nil
+}
+
+// tellLoop wakes the loop if it waits; it then looks at everything again.
+func (c *Crew[K, T]) tellLoop() {
+	if c.reading {
+		c.reading = false
+		c.news.Signal()
 	}
 }
 
-// Dismiss counts one worker less. It reports whether that was the last, in
-// which case Finish is to be called. It does not block: sources call it under
-// a lock of their own.
-func (c *Crew[K, T]) Dismiss() (last bool) { return c.live.Add(-1) == 0 }
+// tellFeeder wakes the feeder if it waits for what is now the case.
+func (c *Crew[K, T]) tellFeeder() {
+	if c.feeder != nil {
+		c.feeder.tell()
+	}
+}
 
-// Finish ends the run: no worker is left.
-func (c *Crew[K, T]) Finish() {
-	defer c.sink.Close() // also if the source's cleanup calls runtime.Goexit
-	c.source.End()
+// askParent asks the caller's context whether it has ended, for contexts of
+// foreign types, which may tell their children late, and passes that on. It
+// is called without the lock: such a context is code of the user's.
+func (c *Crew[K, T]) askParent() {
+	if c.parent.Err() != nil && c.ctx.Err() == nil {
+		c.cancel(context.Cause(c.parent))
+	}
 }

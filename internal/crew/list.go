@@ -1,35 +1,44 @@
 package crew
 
-import "sync/atomic"
+import "context"
 
-// List is a source of a fixed number of tasks. A list needs no keys: the
-// number of a task is its index.
-type List[T any] struct {
-	// next is the index of the next task to claim; workers add to it, past
-	// the end too. It shares a cache line with Tasks, which every claim also
-	// needs.
-	next  atomic.Int64
-	Tasks []Task[T]
+// list is a source of a fixed number of tasks. Their keys are their indexes.
+type list[T any] struct {
+	tasks []Task[T]
+	next  int
 }
 
-// Claim claims the next task.
-func (l *List[T]) Claim(*Turn) (n int, _ struct{}, task Task[T], ok bool) {
-	n = int(l.next.Add(1) - 1)
-	if n >= len(l.Tasks) {
-		return n, struct{}{}, nil, false
+func (l *list[T]) more() bool { return l.next < len(l.tasks) }
+
+func (l *list[T]) take() (index int, task Task[T]) {
+	index = l.next
+	l.next++
+	return index, l.tasks[index]
+}
+
+func (l *list[T]) drop() (index int, ok bool) {
+	if !l.more() {
+		return 0, false
 	}
-	return n, struct{}{}, l.Tasks[n], true
+	index, _ = l.take()
+	return index, true
 }
 
-// More reports whether a task is left.
-func (l *List[T]) More(*Turn) bool { return l.next.Load() < int64(len(l.Tasks)) }
-
-// Claimed counts the tasks claimed; the others, from that index on, are not
-// started. It is final once the crew has ended.
-func (l *List[T]) Claimed() int { return min(int(l.next.Load()), len(l.Tasks)) }
-
-// Shut does nothing: the tasks' context, which has ended, lets no task start.
-func (l *List[T]) Shut() {}
-
-// End does nothing.
-func (l *List[T]) End() {}
+// OfList readies a run of a list of tasks.
+func OfList[T any](ctx context.Context, config *Config, tasks []Task[T], inOrder bool) *Crew[int, T] {
+	r := new(struct {
+		Crew[int, T]
+		list list[T]
+	})
+	r.list.tasks = tasks
+	r.init(ctx, config, &r.list)
+	r.bound(len(tasks))
+	switch {
+	case inOrder:
+		r.window = new(window[Item[int, T]])
+	case !r.locked:
+		r.buffer.results = make([]Item[int, T], 0, len(tasks))
+		r.buffer.fixed = true
+	}
+	return &r.Crew
+}

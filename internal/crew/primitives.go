@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/sync/semaphore"
+	xsemaphore "golang.org/x/sync/semaphore"
 )
 
 // What the engine synchronizes with. These are aliases, so the default build
@@ -19,6 +19,7 @@ type (
 	cond        = sync.Cond
 	atomicBool  = atomic.Bool
 	atomicInt64 = atomic.Int64
+	semaphore   = xsemaphore.Weighted
 )
 
 func withCancel(ctx context.Context) (context.Context, context.CancelCauseFunc) {
@@ -29,7 +30,7 @@ func afterFunc(ctx context.Context, f func()) (stop func() bool) {
 	return context.AfterFunc(ctx, f)
 }
 
-func newSemaphore(n int) *semaphore.Weighted { return semaphore.NewWeighted(int64(n)) }
+func newSemaphore(n int) *semaphore { return xsemaphore.NewWeighted(int64(n)) }
 
 func spawn(f func()) { go f() }
 

@@ -1,172 +1,88 @@
 package crew
 
 import (
+	"context"
 	"slices"
-	"sync"
 )
 
 // Queue has tasks that are added while others run. It outlives its runs: what
-// one has not claimed is there for the next.
+// one has not started, and the results that its loop has not read, are there
+// for the next.
 type Queue[K, T any] struct {
-	mu      sync.Mutex      // guards the queue and its run; not held across anything that blocks
-	waiting []entry[K, T]   // from first on
-	first   int             // the entries before are empty
-	open    int             // tasks claimed whose results the loop has not taken
-	run     *QueueRun[K, T] // of the loop that ranges over the queue; nil if none
-}
-
-type entry[K, T any] struct {
-	key  K
-	task Task[T]
+	mu    mutex         // guards the queue, and its run
+	tasks []entry[K, T] // that have not started, from first on
+	first int           // the entries before are empty
+	kept  []Item[K, T]  // results that no loop has read, while there is no run
+	run   *Crew[K, T]   // of the loop that ranges over the queue; nil if none
 }
 
 // Add puts a task at the end of the queue.
 func (q *Queue[K, T]) Add(key K, task Task[T]) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, entry[K, T]{key, task})
-	if q.run != nil && !q.run.shut {
-		q.run.crew.hire()
+	q.tasks = append(q.tasks, entry[K, T]{key, task})
+	run := q.run
+	launch := run != nil && run.addWorker()
+	q.mu.Unlock()
+	if launch {
+		spawn(run.body)
 	}
 }
 
-// Len counts the tasks added whose results the loop has not taken.
+// Len counts the tasks that were added and whose results no loop has read.
 func (q *Queue[K, T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.len()
-}
-
-// len is Len under the lock.
-func (q *Queue[K, T]) len() int { return len(q.waiting) - q.first + q.open }
-
-// QueueRun is a queue as the source of one crew.
-type QueueRun[K, T any] struct {
-	queue *Queue[K, T]
-	crew  *Crew[K, T]
-
-	// Guarded by queue.mu.
-	claimed int
-	shut    bool // nothing is claimed any more
-}
-
-// Init readies the source.
-func (r *QueueRun[K, T]) Init(queue *Queue[K, T], crew *Crew[K, T]) {
-	r.queue, r.crew = queue, crew
-}
-
-// Start starts the crew, in place of Crew.Start. Until Shut, the crew's live
-// counts the queue too: a queue that has run empty does not end the run,
-// because more may come. Start reports false if another loop ranges over the
-// queue.
-func (r *QueueRun[K, T]) Start() bool {
-	q := r.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	n := len(q.tasks) - q.first + len(q.kept)
 	if q.run != nil {
-		return false
+		n += q.run.unread
 	}
-	q.run = r
-	config := *r.crew.config
-	config.held = 1
-	r.crew.config = &config
-	r.crew.live.Store(1)
-	if q.first < len(q.waiting) {
-		r.crew.hire()
-	}
-	return true
+	return n
 }
 
-// Took tells that the loop has taken a result.
-func (r *QueueRun[K, T]) Took() {
-	r.queue.mu.Lock()
-	defer r.queue.mu.Unlock()
-	r.queue.open--
-}
-
-// Leave follows Crew.Stop. Results that the loop has not taken are gone.
-func (r *QueueRun[K, T]) Leave() {
-	r.queue.mu.Lock()
-	defer r.queue.mu.Unlock()
-	r.queue.run, r.queue.open = nil, 0
-}
-
-// Claim claims the first task that waits.
-func (r *QueueRun[K, T]) Claim(turn *Turn) (n int, key K, task Task[T], ok bool) {
-	q := r.queue
+// OfQueue readies a run of a queue. It returns nil if another loop ranges over
+// the queue.
+func OfQueue[K, T any](ctx context.Context, config *Config, q *Queue[K, T]) *Crew[K, T] {
+	r := new(Crew[K, T])
+	r.mu = &q.mu
+	r.queue = q
+	r.labels = true // Add launches workers, and so does code of the user's
+	r.init(ctx, config, queued[K, T]{q})
+	r.bound(Unlimited)
+	r.locked = true // for Len
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !r.more(turn) {
-		return n, key, nil, false
+	busy := q.run != nil
+	if !busy {
+		q.run = r
+		r.buffer.results, r.unread = q.kept, len(q.kept)
+		q.kept = nil
 	}
-	e := q.waiting[q.first]
-	q.waiting[q.first] = entry[K, T]{}
+	q.mu.Unlock()
+	if busy {
+		r.cancel(config.Errors.Stopped)
+		return nil
+	}
+	return r
+}
+
+// queued is a queue as the source of a run.
+type queued[K, T any] struct{ *Queue[K, T] }
+
+func (q queued[K, T]) more() bool { return q.first < len(q.tasks) }
+
+func (q queued[K, T]) take() (key K, task Task[T]) {
+	e := q.tasks[q.first]
+	q.tasks[q.first] = entry[K, T]{}
 	q.first++
-	if 2*q.first >= len(q.waiting) { // moves no more entries than were claimed since the last time
-		left := copy(q.waiting, q.waiting[q.first:])
-		clear(q.waiting[left:])
-		q.waiting, q.first = q.waiting[:left], 0
-		if cap(q.waiting) > 1024 && 4*left < cap(q.waiting) {
-			q.waiting = slices.Clone(q.waiting) // the memory of a large backlog goes back
+	if 2*q.first >= len(q.tasks) { // moves no more entries than were taken since the last time
+		left := copy(q.tasks, q.tasks[q.first:])
+		clear(q.tasks[left:])
+		q.tasks, q.first = q.tasks[:left], 0
+		if cap(q.tasks) > large && left < cap(q.tasks)/4 {
+			q.tasks = slices.Clone(q.tasks) // gives back the memory of a burst
 		}
 	}
-	q.open++
-	n = r.claimed
-	r.claimed++
-	return n, e.key, e.task, true
+	return e.key, e.task
 }
 
-// More reports whether a task waits. If none does, a worker is dismissed.
-func (r *QueueRun[K, T]) More(turn *Turn) bool {
-	r.queue.mu.Lock()
-	defer r.queue.mu.Unlock()
-	return r.more(turn)
-}
-
-// more is More under the lock.
-func (r *QueueRun[K, T]) more(turn *Turn) bool {
-	if r.shut {
-		return false
-	}
-	if r.queue.first == len(r.queue.waiting) {
-		if turn != nil {
-			r.crew.Dismiss() // not the last: live counts the queue
-			turn.dismissed = true
-		}
-		return false
-	}
-	return true
-}
-
-// Done reports whether nothing is left, and if so shuts the queue in the same
-// step: what is added later is for the next loop.
-func (r *QueueRun[K, T]) Done() bool {
-	r.queue.mu.Lock()
-	done := r.queue.len() == 0
-	last := done && r.shutNow()
-	r.queue.mu.Unlock()
-	if last {
-		r.crew.Finish()
-	}
-	return done
-}
-
-// Shut lets nothing be claimed any more.
-func (r *QueueRun[K, T]) Shut() {
-	r.queue.mu.Lock()
-	last := r.shutNow()
-	r.queue.mu.Unlock()
-	if last {
-		r.crew.Finish()
-	}
-}
-
-// shutNow is Shut under the lock. It reports whether Finish is to be called.
-func (r *QueueRun[K, T]) shutNow() (last bool) {
-	last = !r.shut && r.crew.Dismiss() // of the queue's own place
-	r.shut = true
-	return last
-}
-
-// End does nothing.
-func (r *QueueRun[K, T]) End() {}
+// drop drops nothing: what has not started stays in the queue.
+func (q queued[K, T]) drop() (key K, ok bool) { return key, false }

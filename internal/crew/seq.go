@@ -4,161 +4,212 @@ import (
 	"context"
 	"iter"
 	"runtime/debug"
-	"sync"
+	"runtime/pprof"
 )
 
-// Seq is a source that pulls its tasks from a sequence, one at a time, and
-// only when a worker is there to run the next.
-//
-// A worker that finds another one pulling leaves, and the one that pulls sees
-// to its successor when it has got a task. So one goroutine waits for the
-// sequence, however slow that is.
-type Seq[K, T any] struct {
+// OfSeq readies a run of a sequence of tasks.
+func OfSeq[K, T any](ctx context.Context, config *Config, tasks iter.Seq2[K, Task[T]], inOrder bool) *Crew[K, T] {
+	r := new(struct {
+		Crew[K, T]
+		feeder feeder[K, T]
+	})
+	f := &r.feeder
+	f.crew, f.tasks = &r.Crew, tasks
+	r.feeder.room = min(config.Limit, mostHanded)
+	if config.Limiter != nil {
+		f.room = 1 // more would wait for their permits
+	}
+	r.labels = true // the feeder launches workers, and runs code of the user's
+	r.init(ctx, config, f)
+	f.places.L = r.mu
+	r.Crew.feeder = f
+	r.bound(Unlimited)
+	if inOrder {
+		r.window = new(window[Item[K, T]])
+	}
+	return &r.Crew
+}
+
+// mostHanded is how many tasks a feeder hands over at most before a worker
+// takes one. With room for one alone, feeder and workers would wait for each
+// other at every task.
+const mostHanded = 32
+
+// feeder is a source, and a goroutine of the run that ranges over a sequence
+// and hands over its tasks, while there is a free place for each of them. The
+// lock of the crew guards it.
+type feeder[K, T any] struct {
 	crew  *Crew[K, T]
-	ctx   context.Context // of the caller
 	tasks iter.Seq2[K, Task[T]]
+	room  int // for tasks that were handed over and not taken
 
-	// The worker that pulls owns these, and the last worker after it.
-	next  func() (K, Task[T], bool)
-	stop  func()
-	n     int    // tasks claimed
-	fault *fault // the sequence's panic
+	ring  []entry[K, T] // the tasks that were handed over and not taken
+	first int           // the place of the first
+	count int           // of tasks in ring
 
-	mu      sync.Mutex // guards the rest; not held while the sequence runs
-	pulling bool       // a worker is in the sequence
-	shut    bool       // the sequence is not pulled any further
-	ending  bool       // somebody cleans up, or has
+	pulling bool // the goroutine has not ended
+	inStep  bool // the sequence is making its next step
+	waiting bool // the goroutine waits for a free place
+	places  cond // for that
 
-	ended chan struct{} // closed by whoever has cleaned up
+	caught *recovered // how the sequence has ended without returning; the goroutine's own
 }
 
-// Init readies the source.
-func (s *Seq[K, T]) Init(ctx context.Context, crew *Crew[K, T], tasks iter.Seq2[K, Task[T]]) {
-	s.ctx, s.crew, s.tasks = ctx, crew, tasks
-	s.ended = make(chan struct{})
+// entry is a task with its key.
+type entry[K, T any] struct {
+	key  K
+	task Task[T]
 }
 
-// Claim pulls the next task.
-func (s *Seq[K, T]) Claim(turn *Turn) (n int, key K, task Task[T], ok bool) {
-	if !s.begin(turn) {
-		return n, key, nil, false
+func (f *feeder[K, T]) more() bool { return f.count > 0 }
+
+func (f *feeder[K, T]) take() (key K, task Task[T]) {
+	e := &f.ring[f.first]
+	key, task = e.key, e.task
+	*e = entry[K, T]{}
+	f.count--
+	if f.first++; f.first == len(f.ring) {
+		f.first = 0
 	}
-	defer func() { // the sequence may call runtime.Goexit
-		if !s.end(ok, turn) {
-			ok = false
+	return key, task
+}
+
+func (f *feeder[K, T]) drop() (key K, ok bool) {
+	if f.count == 0 {
+		return key, false
+	}
+	key, _ = f.take()
+	return key, true
+}
+
+// feed is the goroutine of the feeder. It ranges with a plain range statement,
+// so the sequence may lock its thread, and a sequence that goes on when it was
+// told to end panics.
+func (f *feeder[K, T]) feed() {
+	c := f.crew
+	exited := true
+	defer func() {
+		if f.caught != nil {
+			if exited && f.caught.value == nil {
+				f.caught.value = c.config.Errors.Goexit
+			}
+			c.report(f.caught)
 		}
+		c.mu.Lock()
+		f.pulling, f.inStep = false, false
+		c.tellLoop()
+		c.mu.Unlock()
 	}()
-	if s.next == nil {
-		// Not earlier, and not on the loop's goroutine: that may be locked to
-		// its thread, and a coroutine stays with the kind that made it.
-		s.next, s.stop = iter.Pull2(s.guarded)
-	}
-	key, task, ok = s.next()
-	n = s.n
-	s.n++
-	if ok && task == nil {
-		s.fault = &fault{value: s.crew.config.Errors.NilTask(n), stack: debug.Stack()}
-	}
-	return n, key, task, ok
+	pprof.SetGoroutineLabels(c.ctx)
+	f.pull()
+	exited = false // runtime.Goexit does not come back here
 }
 
-// begin makes the calling worker the one that pulls, or dismisses it.
-func (s *Seq[K, T]) begin(turn *Turn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.shut {
-		return false
-	}
-	if s.pulling {
-		s.crew.Dismiss() // not the last: there is the one that pulls
-		turn.dismissed = true
-		return false
-	}
-	s.pulling = true
-	return true
-}
-
-// end follows the sequence's step. It reports whether the run goes on.
-func (s *Seq[K, T]) end(ok bool, turn *Turn) bool {
-	fault := s.fault // no longer this worker's to look at when pulling is false
-	s.mu.Lock()
-	late := s.shut // Shut has dismissed this worker
-	if !late {
-		s.pulling = false // else it stays: End leaves the cleanup to this worker
-		s.shut = !ok || fault != nil || s.ctx.Err() != nil
-	}
-	shut := s.shut
-	s.mu.Unlock()
-	if late {
-		turn.dismissed = true
-		s.cleanup(nil)
-	} else if fault != nil {
-		s.crew.report(fault)
-	}
-	return !shut
-}
-
-// guarded is the sequence, with its panic caught where its stack still is.
-func (s *Seq[K, T]) guarded(yield func(K, Task[T]) bool) {
+// pull ranges over the sequence.
+func (f *feeder[K, T]) pull() {
 	returned := false
 	defer func() {
-		if returned {
-			return
-		}
-		if s.fault = caught(recover()); s.fault.value == nil {
-			s.fault.value = s.crew.config.Errors.Goexit
+		if !returned {
+			f.caught = &recovered{of: OfSequence, value: recover(), stack: debug.Stack()}
 		}
 	}()
-	s.tasks(yield)
+	if f.begin() {
+		for key, task := range f.tasks {
+			if !f.offer(key, task) {
+				break
+			}
+		}
+	}
 	returned = true
 }
 
-// cleanup runs what the sequence has deferred. Then it reports the sequence's
-// panic, unless that was reported before.
-func (s *Seq[K, T]) cleanup(reported *fault) {
-	defer func() { // stop passes a runtime.Goexit on
-		if s.fault != reported {
-			s.crew.report(s.fault)
+// begin reports whether to begin with the first step.
+func (f *feeder[K, T]) begin() bool {
+	f.crew.mu.Lock()
+	defer f.crew.mu.Unlock()
+	f.inStep = !f.unwanted()
+	return f.inStep
+}
+
+// offer hands a task over, and waits until there is a place for the next one.
+// It reports whether to go on.
+func (f *feeder[K, T]) offer(key K, task Task[T]) bool {
+	c := f.crew
+	c.askParent()
+	if task == nil {
+		c.report(&recovered{of: OfSequence, value: c.config.Errors.NilTask(key), stack: debug.Stack()})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.inStep = false
+	if f.unwanted() {
+		return false
+	}
+	f.hand(entry[K, T]{key, task})
+	if c.addWorker() {
+		c.mu.Unlock()
+		spawn(c.body)
+		c.mu.Lock()
+	}
+	f.inStep = f.wait() && !f.unwanted()
+	return f.inStep
+}
+
+// unwanted reports whether no result is to come of what the sequence offers.
+func (f *feeder[K, T]) unwanted() bool {
+	c := f.crew
+	return c.left || c.panics != nil || c.config.Detach && c.ended()
+}
+
+// hand puts a task at the end of the ring.
+func (f *feeder[K, T]) hand(e entry[K, T]) {
+	if f.ring == nil {
+		f.ring = make([]entry[K, T], f.room)
+	}
+	i := f.first + f.count
+	if i >= len(f.ring) {
+		i -= len(f.ring)
+	}
+	f.ring[i] = e
+	f.count++
+}
+
+// wait waits for a free place. If the context ends before, it reports whether
+// the sequence is to be asked for one task more all the same, which then is not
+// started, and tells the loop that it was cut short: it is, unless there is
+// such a task.
+func (f *feeder[K, T]) wait() bool {
+	c := f.crew
+	for waited := false; !c.ended(); waited = true {
+		if f.free() {
+			if !waited {
+				return true
+			}
+			c.mu.Unlock()
+			c.askParent()
+			c.mu.Lock()
+			if !c.ended() {
+				return true
+			}
+			break
 		}
-	}()
-	if s.stop != nil {
-		s.stop()
+		f.waiting = true
+		f.places.Wait()
 	}
+	return f.count == 0
 }
 
-// More reports whether nobody pulls, and the end has not been seen.
-func (s *Seq[K, T]) More(*Turn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.shut && !s.pulling
+// free reports whether there is a place for one task more. A task that was
+// handed over has one.
+func (f *feeder[K, T]) free() bool {
+	c := f.crew
+	return f.count < f.room && c.running+f.count < c.limit && c.unread+f.count < c.most
 }
 
-// Shut stops the pulling. If the sequence is in the middle of its next step,
-// its worker is not waited for any more, and cleans up when the step returns.
-func (s *Seq[K, T]) Shut() {
-	s.mu.Lock()
-	last := !s.shut && s.pulling && s.crew.Dismiss()
-	s.shut = true
-	s.mu.Unlock()
-	if last {
-		s.crew.Finish()
-	}
-}
-
-// End cleans up, unless that is left to the worker that pulls. With Detach it
-// is called twice, by the loop's end and by the last worker: one of them
-// cleans up, and the other waits for it.
-func (s *Seq[K, T]) End() {
-	s.mu.Lock()
-	pulling, first := s.pulling, !s.ending
-	s.ending = true
-	s.mu.Unlock()
-	switch {
-	case pulling:
-	case first:
-		defer close(s.ended)
-		s.cleanup(s.fault)
-	default:
-		<-s.ended
+// tell wakes the feeder if it waits, and need not wait any longer.
+func (f *feeder[K, T]) tell() {
+	if f.waiting && (f.crew.ended() || f.free()) {
+		f.waiting = false
+		f.places.Signal()
 	}
 }

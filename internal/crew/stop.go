@@ -1,0 +1,147 @@
+package crew
+
+import "runtime/pprof"
+
+// Returned notes that the body of the loop has returned, by whatever statement.
+func (c *Crew[K, T]) Returned() { c.returned = true }
+
+// Stop ends the run: it cancels what still runs, waits for it (with Detach it
+// does not), and raises what has panicked. The loop defers it, so that it also
+// runs when the body panics or calls runtime.Goexit.
+func (c *Crew[K, T]) Stop() {
+	defer c.raise() // also if a function of OnDiscard calls runtime.Goexit
+	unwatched := c.unwatch != nil && c.config.OnCancel == nil && c.unwatch()
+	c.mu.Lock()
+	if unwatched {
+		c.watching = false
+	}
+	c.left, c.stopped = true, true
+	cause := c.config.Errors.Stopped
+	switch { // a worker may be about to cancel with one of these
+	case c.panics != nil:
+		cause = c.panics.err
+	case c.failed != nil:
+		cause = c.failed
+	}
+	c.mu.Unlock()
+	c.cancel(cause)
+
+	c.mu.Lock()
+	if c.resting {
+		c.resting = false
+		c.work.Signal()
+	}
+	c.tellFeeder()
+	for c.outstanding() {
+		c.reading = true
+		c.news.Wait()
+	}
+	unread := c.end()
+	c.mu.Unlock()
+
+	c.traced.end(c.ctx, c.config.Name)
+	if c.discard != nil {
+		c.discardAll(unread)
+	}
+	if c.late != nil && c.panics == nil {
+		if !c.returned {
+			if v := recover(); v != nil { // the body's own panic comes first
+				panic(v)
+			}
+		}
+		panic(c.late.err(c.config.Errors))
+	}
+}
+
+// raise raises the panics of tasks and of the sequence.
+func (c *Crew[K, T]) raise() {
+	if c.panics == nil {
+		return
+	}
+	if c.late != nil {
+		c.panics.add(c.late)
+	}
+	panic(c.panics.all(c.config.Errors))
+}
+
+// outstanding reports whether something of the run is to be waited for.
+func (c *Crew[K, T]) outstanding() bool {
+	assertLocked(c.mu)
+	pulling := c.feeder != nil && c.feeder.pulling
+	if c.config.Detach {
+		// A sequence that makes a step is left behind, as a running task is.
+		// One that waits for a place only has to clean up.
+		return c.watching || pulling && !c.feeder.inStep
+	}
+	return c.watching || pulling || c.workers > 0
+}
+
+// end closes the run, and returns the results that nobody has read.
+func (c *Crew[K, T]) end() (unread []Item[K, T]) {
+	assertLocked(c.mu)
+	c.gone, c.deserted = true, true
+	c.inFlight = nil
+	if c.discard != nil || c.queue != nil {
+		if c.window != nil {
+			unread = c.window.rest()
+		} else {
+			unread = c.buffer.rest()
+		}
+	}
+	// What Detach leaves behind may keep the run for long, and no result in it.
+	c.buffer, c.window = buffer[Item[K, T]]{}, nil
+	if c.queue != nil {
+		c.queue.run = nil
+		if !c.config.Detach {
+			c.queue.kept = unread // for its next loop
+			return nil
+		}
+	}
+	return unread
+}
+
+// discardAll gives the values that have not reached the caller to the functions
+// of OnDiscard, in the order in which they came.
+func (c *Crew[K, T]) discardAll(unread []Item[K, T]) {
+	var values []T
+	if c.panics != nil || c.late != nil {
+		values = c.collected // which the call does not return
+	}
+	for _, item := range unread {
+		if item.Err == nil {
+			values = append(values, item.Value)
+		}
+	}
+	var calls []func()
+	for _, value := range values {
+		for _, f := range c.discard {
+			calls = append(calls, func() { f(value) })
+		}
+	}
+	c.callAll(OfOnDiscard, calls)
+}
+
+// watch has a goroutine of the run follow the end of the context: it wakes the
+// loop, which may wait where nothing runs, and calls the functions of OnCancel.
+// Stop waits for it.
+func (c *Crew[K, T]) watch() {
+	c.watching = true
+	c.unwatch = afterFunc(c.ctx, c.contextEnded)
+}
+
+func (c *Crew[K, T]) contextEnded() {
+	defer func() {
+		c.mu.Lock()
+		c.watching = false
+		c.tellLoop()
+		c.mu.Unlock()
+	}()
+	if c.labels {
+		pprof.SetGoroutineLabels(c.ctx)
+	}
+	c.mu.Lock()
+	c.tellLoop()
+	c.tellFeeder()
+	c.mu.Unlock()
+	c.callAll(OfOnCancel, c.config.OnCancel)
+}
