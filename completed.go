@@ -115,8 +115,10 @@ type Result[T any] struct {
 //
 // AsCompleted panics at once if ctx, a task or an option is nil.
 func AsCompleted[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.Seq2[int, Result[T]] {
-	config := settings(ctx, tasks, opts)
-	return func(yield func(int, Result[T]) bool) { loop(crew.OfList(ctx, config, tasks, false), yield) }
+	opts = check(ctx, tasks, opts)
+	return func(yield func(int, Result[T]) bool) {
+		loop(crew.OfList(ctx, settings(opts), tasks, false), yield)
+	}
 }
 
 // InOrder yields the index and the result of every task in input order, each
@@ -130,8 +132,10 @@ func AsCompleted[T any](ctx context.Context, tasks []Task[T], opts ...Option) it
 //
 // InOrder panics at once if ctx, a task or an option is nil.
 func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.Seq2[int, Result[T]] {
-	config := settings(ctx, tasks, opts)
-	return func(yield func(int, Result[T]) bool) { loop(crew.OfList(ctx, config, tasks, true), yield) }
+	opts = check(ctx, tasks, opts)
+	return func(yield func(int, Result[T]) bool) {
+		loop(crew.OfList(ctx, settings(opts), tasks, true), yield)
+	}
 }
 
 // AsCompletedSeq is [AsCompleted] for a sequence of tasks, each with a key that
@@ -159,8 +163,10 @@ func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.S
 //
 // AsCompletedSeq panics at once if ctx, the sequence or an option is nil.
 func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {
-	config := settingsSeq(ctx, tasks, opts)
-	return func(yield func(K, Result[T]) bool) { loop(crew.OfSeq(ctx, config, tasks, false), yield) }
+	opts = checkSeq(ctx, tasks, opts)
+	return func(yield func(K, Result[T]) bool) {
+		loop(crew.OfSeq(ctx, settings(opts), tasks, false), yield)
+	}
 }
 
 // InOrderSeq is [InOrder] for a sequence of tasks, as [AsCompletedSeq] is
@@ -170,8 +176,10 @@ func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], 
 //
 // InOrderSeq panics at once if ctx, the sequence or an option is nil.
 func InOrderSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {
-	config := settingsSeq(ctx, tasks, opts)
-	return func(yield func(K, Result[T]) bool) { loop(crew.OfSeq(ctx, config, tasks, true), yield) }
+	opts = checkSeq(ctx, tasks, opts)
+	return func(yield func(K, Result[T]) bool) {
+		loop(crew.OfSeq(ctx, settings(opts), tasks, true), yield)
+	}
 }
 
 // loop is the loop over the results of a run.

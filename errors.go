@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"unicode/utf8"
 
@@ -161,28 +162,57 @@ func keyText(key any) string {
 	return text[:end] + "…"
 }
 
-// nilElement is what a call panics with for a nil task or option. A type
-// rather than fmt.Sprintf keeps check small.
-type nilElement struct {
-	what  string
-	index int
-}
-
-func (e nilElement) Error() string { return fmt.Sprintf("await: %s %d is nil", e.what, e.index) }
-
-// check panics if one of the arguments that most functions share is bad.
-func check[T any](ctx context.Context, tasks []Task[T], opts []Option) {
+// check panics if one of the arguments that most functions share is bad. It
+// returns a copy of opts: options are read at the call.
+//
+// It is inlined, and so are AsCompleted and InOrder around it, because then the
+// body of the caller's loop need not be allocated. That is why it does not
+// format the texts itself.
+func check[T any](ctx context.Context, tasks []Task[T], opts []Option) []Option {
 	if ctx == nil {
 		panic("await: the context is nil")
 	}
-	for i, task := range tasks {
-		if task == nil {
-			panic(nilElement{"task", i})
+	for i := range tasks {
+		if tasks[i] == nil {
+			panic(nilTask(i))
 		}
 	}
+	for i := range opts {
+		switch opts[i].(type) {
+		case onDiscard[T]:
+		case nil, discarder:
+			panic(badOptions[T](opts))
+		}
+	}
+	return append(opts[:0:0], opts...)
+}
+
+// checkSeq is check for a sequence of tasks.
+func checkSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts []Option) []Option {
+	if tasks == nil {
+		panic("await: the sequence of tasks is nil")
+	}
+	return check[T](ctx, nil, opts)
+}
+
+// nilTask is what a call panics with if the task with that index is nil.
+type nilTask int
+
+func (i nilTask) Error() string { return fmt.Sprintf("await: task %d is nil", i) }
+
+// badOptions is what a call whose tasks return a T panics with if one of its
+// options is nil, or OnDiscard for another type.
+type badOptions[T any] []Option
+
+func (opts badOptions[T]) Error() string {
 	for i, opt := range opts {
-		if opt == nil {
-			panic(nilElement{"option", i})
+		switch opt := opt.(type) {
+		case nil:
+			return fmt.Sprintf("await: option %d is nil", i)
+		case onDiscard[T]:
+		case discarder:
+			return fmt.Sprintf("await: option %d is OnDiscard for a %v, and the tasks return a %v", i, opt.value(), reflect.TypeFor[T]())
 		}
 	}
+	panic("unreachable")
 }

@@ -28,19 +28,10 @@ import (
 //
 // Gather panics at once if ctx, a task or an option is nil.
 func Gather[T any](ctx context.Context, tasks []Task[T], opts ...Option) ([]T, error) {
-	config := settings(ctx, tasks, opts)
-	values := make(gatherSink[T], len(tasks))
-	err := crew.Collect(ctx, config, tasks, values, true)
+	opts = check(ctx, tasks, opts)
+	values := make([]T, len(tasks))
+	err := crew.Gather(ctx, settings(opts), tasks, values)
 	return values, err
-}
-
-// gatherSink keeps the values of the tasks that succeed.
-type gatherSink[T any] []T
-
-func (s gatherSink[T]) Put(n int, value T, err error) {
-	if err == nil {
-		s[n] = value
-	}
 }
 
 // Settle runs the tasks at the same time and returns every outcome, in input
@@ -55,16 +46,15 @@ func (s gatherSink[T]) Put(n int, value T, err error) {
 //
 // Settle panics at once if ctx, a task or an option is nil.
 func Settle[T any](ctx context.Context, tasks []Task[T], opts ...Option) []Result[T] {
-	config := settings(ctx, tasks, opts)
-	results := make(settleSink[T], len(tasks))
-	crew.Collect(ctx, config, tasks, results, false)
+	opts = check(ctx, tasks, opts)
+	values, errs := make([]T, len(tasks)), make([]error, len(tasks))
+	crew.Settle(ctx, settings(opts), tasks, values, errs)
+	results := make([]Result[T], len(tasks))
+	for i := range results {
+		results[i] = Result[T]{values[i], errs[i]}
+	}
 	return results
 }
-
-// settleSink keeps every outcome.
-type settleSink[T any] []Result[T]
-
-func (s settleSink[T]) Put(n int, value T, err error) { s[n] = Result[T]{value, err} }
 
 // Gather2 is [Gather] for two tasks of different types: it returns both
 // values, or zero for those that did not succeed and the first error, a
@@ -83,7 +73,7 @@ func Gather3[A, B, C any](ctx context.Context, a Task[A], b Task[B], c Task[C], 
 // gatherBoxed is Gather for tasks of different types.
 func gatherBoxed(ctx context.Context, name string, tasks []Task[any], opts []Option) ([]any, error) {
 	for i, opt := range opts {
-		if _, ok := opt.(onDiscard); ok {
+		if _, ok := opt.(discarder); ok {
 			panic(fmt.Sprintf("await: %s: option %d is OnDiscard, which takes values of one type", name, i))
 		}
 	}
@@ -93,7 +83,7 @@ func gatherBoxed(ctx context.Context, name string, tasks []Task[any], opts []Opt
 // boxed makes tasks of different types one type.
 func boxed[T any](index int, task Task[T]) Task[any] {
 	if task == nil {
-		panic(nilElement{"task", index})
+		panic(nilTask(index))
 	}
 	return func(ctx context.Context) (any, error) { return task(ctx) }
 }

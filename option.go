@@ -1,9 +1,7 @@
 package await
 
 import (
-	"context"
 	"fmt"
-	"iter"
 	"reflect"
 
 	"github.com/ascompleted/await/internal/crew"
@@ -23,7 +21,6 @@ type (
 	recoverAll struct{}
 	within     struct{ limiter *Limiter }
 	onCancel   func()
-	onDiscard  struct{ f any } // a func(T)
 )
 
 func (n limit) apply(c *crew.Config)    { c.Limit = int(n) }
@@ -33,9 +30,16 @@ func (detach) apply(c *crew.Config)     { c.Detach = true }
 func (recoverAll) apply(c *crew.Config) { c.Recover = true }
 func (w within) apply(c *crew.Config)   { c.Limiter = w.limiter.limiter }
 func (f onCancel) apply(c *crew.Config) { c.OnCancel = append(c.OnCancel, f) }
-func (o onDiscard) apply(c *crew.Config) {
-	c.OnDiscard = append(c.OnDiscard, o.f)
-}
+
+// onDiscard is the option for tasks that return a T; discarder is one for any
+// type.
+type (
+	onDiscard[T any] func(T)
+	discarder        interface{ value() reflect.Type }
+)
+
+func (f onDiscard[T]) apply(c *crew.Config) { c.OnDiscard = append(c.OnDiscard, (func(T))(f)) }
+func (onDiscard[T]) value() reflect.Type    { return reflect.TypeFor[T]() }
 
 // Limit lets at most n tasks of this call run at once; while there are n
 // tasks to run, exactly n run, and they are taken up in input order.
@@ -144,16 +148,14 @@ func OnDiscard[T any](f func(T)) Option {
 	if f == nil {
 		panic("await: OnDiscard: the function is nil")
 	}
-	return onDiscard{f}
+	return onDiscard[T](f)
 }
 
 // defaults is the configuration of a call without options.
 var defaults = crew.Config{Limit: crew.Unlimited, Buffer: crew.Unset, Errors: &crewErrors}
 
-// settings is what opts come to, for a call on tasks. It panics if one of the
-// arguments is bad.
-func settings[T any](ctx context.Context, tasks []Task[T], opts []Option) *crew.Config {
-	check(ctx, tasks, opts)
+// settings is what opts come to.
+func settings(opts []Option) *crew.Config {
 	if len(opts) == 0 {
 		return &defaults
 	}
@@ -161,18 +163,5 @@ func settings[T any](ctx context.Context, tasks []Task[T], opts []Option) *crew.
 	for _, opt := range opts {
 		opt.apply(&config)
 	}
-	for _, f := range config.OnDiscard {
-		if _, ok := f.(func(T)); !ok {
-			panic(fmt.Sprintf("await: OnDiscard takes a %v, and the tasks return a %v", reflect.TypeOf(f).In(0), reflect.TypeFor[T]()))
-		}
-	}
 	return &config
-}
-
-// settingsSeq is settings for a sequence of tasks.
-func settingsSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts []Option) *crew.Config {
-	if tasks == nil {
-		panic("await: the sequence of tasks is nil")
-	}
-	return settings[T](ctx, nil, opts)
 }

@@ -41,9 +41,9 @@ func (q *Queue[K, T]) Len() int { return q.queue.Len() }
 // One loop at a time can range over a queue: a second panics. AsCompleted
 // panics at once if ctx or an option is nil.
 func (q *Queue[K, T]) AsCompleted(ctx context.Context, opts ...Option) iter.Seq2[K, Result[T]] {
-	config := settings[T](ctx, nil, opts)
+	opts = check[T](ctx, nil, opts)
 	return func(yield func(K, Result[T]) bool) {
-		run := crew.OfQueue(ctx, config, &q.queue)
+		run := crew.OfQueue(ctx, settings(opts), &q.queue)
 		if run == nil {
 			panic("await: Queue.AsCompleted: another loop ranges over the queue")
 		}

@@ -2,13 +2,6 @@ package crew
 
 import "context"
 
-// A Sink has a slot for the result of each task of a list.
-type Sink[T any] interface {
-	// Put fills slot n. It is called once for each slot, from several
-	// goroutines at once.
-	Put(n int, value T, err error)
-}
-
 // slots is a list of tasks whose results nobody reads before the end. Here a
 // worker takes the lock only to begin, to launch another and to leave: beside
 // the lock, the index of the next task is an atomic counter. (With the counter
@@ -16,30 +9,52 @@ type Sink[T any] interface {
 // for a loop, where putting a result needs the lock anyway, taking the next
 // task in the same step is what is fast.)
 type slots[T any] struct {
-	tasks []Task[T]
-	sink  Sink[T]
-	next  atomicInt64 // the index of the next task; workers add to it, past the end too
-	full  atomicBool  // nobody is to be launched: a worker is starting, or the limit is reached
+	tasks  []Task[T]
+	values []T     // of the tasks, by index
+	errs   []error // likewise; nil if the first error stops the run
+
+	next atomicInt64 // the index of the next task; workers add to it, past the end too
+	full atomicBool  // nobody is to be launched: a worker is starting, or the limit is reached
 }
 
-// Collect runs the tasks and fills the sink, and returns the first error in
-// time if failFast is set. It runs no task on the caller's goroutine, though
-// that would be faster still for a few: a task's runtime.Goexit would take the
-// caller with it.
-func Collect[T any](ctx context.Context, config *Config, tasks []Task[T], sink Sink[T], failFast bool) error {
-	if config.Limiter != nil || config.Detach || config.OnDiscard != nil {
-		return collectLoop(ctx, config, tasks, sink, failFast)
+// put fills the slot of task n. Workers call it for different slots at once.
+func (s *slots[T]) put(n int, value T, err error) {
+	if s.errs != nil {
+		s.values[n], s.errs[n] = value, err
+	} else if err == nil {
+		s.values[n] = value
 	}
+}
+
+// Gather runs the tasks and fills values, one for each of them, unless a task
+// fails: it returns the first error in time.
+//
+// It runs no task on the caller's goroutine, though that would be faster still
+// for a few: a task's runtime.Goexit would take the caller with it.
+func Gather[T any](ctx context.Context, config *Config, tasks []Task[T], values []T) error {
+	return collect(ctx, config, tasks, values, nil)
+}
+
+// Settle runs the tasks and fills values and errs, one for each of them.
+func Settle[T any](ctx context.Context, config *Config, tasks []Task[T], values []T, errs []error) {
+	collect(ctx, config, tasks, values, errs)
+}
+
+func collect[T any](ctx context.Context, config *Config, tasks []Task[T], values []T, errs []error) error {
 	r := new(struct {
 		Crew[int, T]
 		slots slots[T]
 	})
-	c := &r.Crew
-	r.slots.tasks, r.slots.sink = tasks, sink
-	c.init(ctx, config, nil)
-	c.slots, c.failFast = &r.slots, failFast
-	c.collect()
-	return c.failed
+	s := &r.slots
+	s.tasks, s.values, s.errs = tasks, values, errs
+	if config.Limiter != nil || config.Detach || config.OnDiscard != nil {
+		return s.collectLoop(ctx, config)
+	}
+	r.init(ctx, config, nil)
+	r.Crew.slots = s
+	r.failFast = errs == nil
+	r.collect()
+	return r.failed
 }
 
 // collect runs the tasks of the slots.
@@ -75,7 +90,7 @@ func (c *Crew[K, T]) unstartedSlots(next int) {
 	}
 	var none T
 	for n := next; n < len(c.slots.tasks); n++ {
-		c.slots.sink.Put(n, none, err)
+		c.slots.put(n, none, err)
 	}
 }
 
@@ -108,7 +123,7 @@ func (c *Crew[K, T]) stepSlots(w *worker[K, T]) Task[T] {
 
 // putSlot puts the result of w into its slot.
 func (c *Crew[K, T]) putSlot(w *worker[K, T]) {
-	c.slots.sink.Put(w.n, w.item.Value, w.item.Err)
+	c.slots.put(w.n, w.item.Value, w.item.Err)
 	if w.item.Err != nil && c.failFast {
 		c.mu.Lock()
 		c.fail(w.n, w.item.Err)
@@ -141,21 +156,22 @@ func (c *Crew[K, T]) brokenSlot(w *worker[K, T], raised bool) {
 	spawn(c.body)
 }
 
-// collectLoop is Collect by a loop, for calls that may end before their tasks,
-// that share a limiter, or in which it matters in which order tasks finish.
-func collectLoop[T any](ctx context.Context, config *Config, tasks []Task[T], sink Sink[T], failFast bool) error {
+// collectLoop fills the slots by a loop, for calls that may end before their
+// tasks, that share a limiter, or in which it matters in which order tasks
+// finish.
+func (s *slots[T]) collectLoop(ctx context.Context, config *Config) error {
 	unbuffered := *config
 	unbuffered.Buffer = Unset // nobody reads before the end
-	c := OfList(ctx, &unbuffered, tasks, false)
-	c.failFast = failFast
+	c := OfList(ctx, &unbuffered, s.tasks, false)
+	c.failFast = s.errs == nil
 	defer c.Stop()
 	c.Start()
 	for item, ok := c.Next(); ok; item, ok = c.Next() {
-		sink.Put(item.Key, item.Value, item.Err)
+		s.put(item.Key, item.Value, item.Err)
 		switch {
 		case item.Err == nil && c.discard != nil:
 			c.collected = append(c.collected, item.Value)
-		case item.Err != nil && failFast: // of a task that was left behind, or never ran, if not known yet
+		case item.Err != nil && c.failFast: // of a task that was left behind, or never ran; else it is known already
 			c.mu.Lock()
 			c.fail(item.Key, item.Err)
 			c.mu.Unlock()
