@@ -87,9 +87,12 @@ func (w *window[I]) put(n int, item I) {
 	w.tail = max(w.tail, n+1)
 }
 
+// ready reports whether the next result is there.
+func (w *window[I]) ready() bool { return len(w.slots) > 0 && w.at(w.head).put > 0 }
+
 // read returns the next result, if it is there.
 func (w *window[I]) read() (item I, ok bool) {
-	if len(w.slots) == 0 || w.at(w.head).put == 0 {
+	if !w.ready() {
 		return item, false
 	}
 	item = w.at(w.head).item

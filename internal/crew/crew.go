@@ -59,67 +59,63 @@ type Crew[K, T any] struct {
 	parent  context.Context // the caller's
 	ctx     context.Context // of every task; a child of parent
 	cancel  context.CancelCauseFunc
+	unwatch func() bool // keeps contextEnded from being called; nil if it never is
+	body    func()      // serve, as a value made once, so that a launch allocates nothing
 	source  source[K, T]
-	slots   *slots[T]       // where results go that nobody reads before the end; else nil
-	feeder  *feeder[K, T]   // of a sequence; else nil
-	queue   *Queue[K, T]    // whose run this is; else nil
-	limit   int             // workers
-	most    int             // tasks taken and not yet read by the loop
-	locked  bool            // the loop takes the lock for each result, because somebody counts
-	labels  bool            // workers set their profiler labels
-	outer   *permit         // of the task that made the call, in the limiter of the call; else nil
-	discard []func(value T) // for values that do not reach the caller
+	feeder  *feeder[K, T] // of a sequence; else nil
+	queue   *Queue[K, T]  // whose run this is; else nil
+	slots   *slots[T]     // where results go that nobody reads before the end; else nil
+	outer   *permit       // of the task that made the call, in the call's limiter; else nil
+	most    int           // tasks taken and not yet read by the loop
+	traced  traced
 
-	body     func() // serve, as a value made once, so that a launch allocates nothing
-	failFast bool   // the first error stops the run
-	unwatch  func() bool
-	traced   traced
+	locked   bool // the loop takes the lock for each result, because unread counts
+	labels   bool // workers set their profiler labels
+	failFast bool // the first error stops the run
 
-	panicked atomicBool // there are panics; for the loop, which reads without the lock
+	// The loop's own.
+	returned   bool       // the body has neither panicked nor called runtime.Goexit
+	panicked   atomicBool // there are panics: set under the lock, for the loop, which reads without it
+	notStarted error      // of tasks that never ran
+	collected  *[]T       // values that reach the caller only if the call returns
 
-	mu   *mutex // guards the rest; a queue's is that of its runs
+	// The lock guards the rest. A queue's is that of its runs.
+	mu   *mutex
 	own  mutex
-	work cond // for the worker that rests
-	news cond // for the loop: see reading
+	work *cond // for the worker that rests; made when one does
+	news cond  // for the loop: see reading
 
-	taken    int        // tasks taken from the source
-	running  int        // of those, not yet ended
-	unread   int        // of those, not yet read by the loop; of use only if locked
-	workers  int        // launched, and have not left
-	starting bool       // a worker was launched or woken, and has not looked around yet
-	resting  bool       // a worker waits for work
-	waiting  bool       // a worker waits for its permit
-	reading  bool       // the loop waits
-	watching bool       // the function that follows the end of the context may still run
-	stopped  bool       // nothing starts anymore
-	left     bool       // the loop has ended; the run may have to wait for its tasks
-	gone     bool       // the call has returned, or is about to: nobody will see a panic
+	taken    int  // tasks taken from the source
+	running  int  // of those, not yet ended
+	unread   int  // of those, not yet read by the loop; of use only if locked is set
+	workers  int  // launched, and have not left
+	starting bool // a worker was launched or woken, and has not looked around yet
+	resting  bool // a worker waits for work
+	waiting  bool // a worker waits for its permit
+	reading  bool // the loop waits
+	watching bool // contextEnded is going to run, or does
+	stopped  bool // nothing starts anymore
+	left     bool // the loop has ended, and the run is about to
+	gone     bool // the run has ended: nobody will see a panic
+	deserted bool // results no longer reach the loop
+
 	failed   error      // why failFast has stopped the run
 	panics   *panics    // of tasks and of the sequence; nil if there are none
 	late     *recovered // the first panic of a function of OnCancel or OnDiscard
+	inFlight map[int]K  // with Detach, the keys of the tasks that run, by number
 
 	buffer buffer[Item[K, T]]
 	window *window[Item[K, T]] // in place of buffer, if results are read in input order
-
-	// With Detach: the keys of the tasks that run, by number; and whether
-	// results no longer reach the loop.
-	inFlight map[int]K
-	deserted bool
-
-	// The loop's own.
-	returned   bool  // the body has neither panicked nor called runtime.Goexit
-	notStarted error // of tasks that never ran
-	collected  []T   // values that reach the caller only if the call returns
 }
 
 // init readies a run of a source.
 func (c *Crew[K, T]) init(ctx context.Context, config *Config, source source[K, T]) {
 	c.config, c.parent, c.source = config, ctx, source
-	c.limit, c.most = config.Limit, Unlimited
+	c.most = Unlimited
 	if c.mu == nil {
 		c.mu = &c.own
 	}
-	c.work.L, c.news.L = c.mu, c.mu
+	c.news.L = c.mu
 	c.ctx, c.cancel = withCancel(ctx)
 	if config.Name != "" {
 		c.labels = true
@@ -130,9 +126,6 @@ func (c *Crew[K, T]) init(ctx context.Context, config *Config, source source[K, 
 	}
 	if config.Detach {
 		c.inFlight = make(map[int]K)
-	}
-	for _, f := range config.OnDiscard {
-		c.discard = append(c.discard, f.(func(T)))
 	}
 	c.body = c.serve
 }
@@ -209,13 +202,16 @@ func (c *Crew[K, T]) put(w *worker[K, T]) (followUp bool) {
 	c.taskEnded(w)
 	switch {
 	case c.deserted:
-		w.discard = w.item.Err == nil && c.discard != nil
+		w.discard = w.item.Err == nil && c.config.OnDiscard != nil
 	case w.item.Err != nil && c.failFast:
 		c.fail(w.n, w.item.Err)
 		w.failed = true
 		fallthrough
 	default:
 		c.store(w.n, w.item)
+	}
+	if !c.left && (c.window == nil || c.window.ready() || c.running == 0) {
+		c.tellLoop()
 	}
 	if !w.discard {
 		w.item = Item[K, T]{} // a worker that runs its next task, or rests, keeps no result
@@ -230,7 +226,6 @@ func (c *Crew[K, T]) taskEnded(w *worker[K, T]) {
 	if c.inFlight != nil {
 		delete(c.inFlight, w.n)
 	}
-	c.tellLoop()
 	c.tellFeeder()
 }
 
@@ -265,8 +260,8 @@ func (c *Crew[K, T]) followUp(w *worker[K, T]) {
 		w.discard = false
 		value := w.item.Value
 		w.item = Item[K, T]{}
-		for _, f := range c.discard {
-			f(value)
+		for _, f := range c.config.OnDiscard {
+			f.(func(T))(value)
 		}
 	}
 	if w.permit != nil {
@@ -325,7 +320,7 @@ func (c *Crew[K, T]) mayOpen() bool {
 // launch one, without the lock. Whoever brings a task or makes room calls it.
 func (c *Crew[K, T]) addWorker() (launch bool) {
 	assertLocked(c.mu)
-	if c.starting || c.ended() || !c.open() {
+	if c.starting || !c.open() || c.ended() {
 		return false
 	}
 	if c.resting {
@@ -334,7 +329,7 @@ func (c *Crew[K, T]) addWorker() (launch bool) {
 		c.work.Signal()
 		return false
 	}
-	if c.workers == c.limit {
+	if c.workers == c.config.Limit {
 		return false
 	}
 	c.starting = true
@@ -346,6 +341,9 @@ func (c *Crew[K, T]) addWorker() (launch bool) {
 // by the time the worker goes on, another one may rest.
 func (c *Crew[K, T]) rest() {
 	assertLocked(c.mu)
+	if c.work == nil {
+		c.work = &cond{L: c.mu}
+	}
 	c.resting = true
 	c.work.Wait()
 	c.starting = false
@@ -377,7 +375,9 @@ func (c *Crew[K, T]) acquire(w *worker[K, T]) bool {
 func (c *Crew[K, T]) leave() (none Task[T]) {
 	assertLocked(c.mu)
 	c.workers--
-	c.tellLoop()
+	if c.workers == 0 || c.running == 0 && !c.left { // else somebody else will
+		c.tellLoop()
+	}
 	c.tellFeeder()
 	return nil
 }

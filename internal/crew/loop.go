@@ -25,16 +25,15 @@ func (c *Crew[K, T]) next() (item Item[K, T], ok bool) {
 			c.unread--
 			break
 		}
-		ended := c.ended()
-		if ended && c.config.Detach && !c.deserted {
+		if c.config.Detach && !c.deserted && c.ended() {
 			c.mu.Unlock()
 			err := c.config.Errors.LeftBehind(c.cause())
 			c.mu.Lock()
 			c.desert(err)
 			continue
 		}
-		if c.quiet() && (ended || !c.source.more()) {
-			if ended {
+		if more := c.source.more(); c.quiet() && (!more || c.ended()) {
+			if more {
 				if item.Key, ok = c.source.drop(); ok {
 					c.mu.Unlock()
 					return c.unstarted(item.Key), true

@@ -203,7 +203,7 @@ func (f *feeder[K, T]) wait() bool {
 // handed over has one.
 func (f *feeder[K, T]) free() bool {
 	c := f.crew
-	return f.count < f.room && c.running+f.count < c.limit && c.unread+f.count < c.most
+	return f.count < f.room && c.running+f.count < c.config.Limit && c.unread+f.count < c.most
 }
 
 // tell wakes the feeder if it waits, and need not wait any longer.

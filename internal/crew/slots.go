@@ -102,7 +102,7 @@ func (c *Crew[K, T]) stepSlots(w *worker[K, T]) Task[T] {
 	} else {
 		w.started = true
 		c.mu.Lock()
-		s.full.Store(c.workers == c.limit)
+		s.full.Store(c.workers == c.config.Limit)
 		c.mu.Unlock()
 	}
 	c.askParent()
@@ -116,7 +116,10 @@ func (c *Crew[K, T]) stepSlots(w *worker[K, T]) Task[T] {
 		}
 	}
 	c.mu.Lock()
-	c.leave()
+	c.workers--
+	if c.workers == 0 {
+		c.tellLoop()
+	}
 	c.mu.Unlock()
 	return nil
 }
@@ -137,7 +140,7 @@ func (c *Crew[K, T]) putSlot(w *worker[K, T]) {
 func (c *Crew[K, T]) addSlotWorker() {
 	s := c.slots
 	c.mu.Lock()
-	launch := c.workers < c.limit && !s.full.Load()
+	launch := c.workers < c.config.Limit && !s.full.Load()
 	if launch {
 		c.workers++
 		s.full.Store(true)
@@ -164,13 +167,17 @@ func (s *slots[T]) collectLoop(ctx context.Context, config *Config) error {
 	unbuffered.Buffer = Unset // nobody reads before the end
 	c := OfList(ctx, &unbuffered, s.tasks, false)
 	c.failFast = s.errs == nil
+	var collected []T
+	if config.OnDiscard != nil {
+		c.collected = &collected
+	}
 	defer c.Stop()
 	c.Start()
 	for item, ok := c.Next(); ok; item, ok = c.Next() {
 		s.put(item.Key, item.Value, item.Err)
 		switch {
-		case item.Err == nil && c.discard != nil:
-			c.collected = append(c.collected, item.Value)
+		case item.Err == nil && c.collected != nil:
+			collected = append(collected, item.Value)
 		case item.Err != nil && c.failFast: // of a task that was left behind, or never ran; else it is known already
 			c.mu.Lock()
 			c.fail(item.Key, item.Err)

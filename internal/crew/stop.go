@@ -40,7 +40,7 @@ func (c *Crew[K, T]) Stop() {
 	c.mu.Unlock()
 
 	c.traced.end(c.ctx, c.config.Name)
-	if c.discard != nil {
+	if c.config.OnDiscard != nil {
 		c.discardAll(unread)
 	}
 	if c.late != nil && c.panics == nil {
@@ -81,7 +81,7 @@ func (c *Crew[K, T]) end() (unread []Item[K, T]) {
 	assertLocked(c.mu)
 	c.gone, c.deserted = true, true
 	c.inFlight = nil
-	if c.discard != nil || c.queue != nil {
+	if c.config.OnDiscard != nil || c.queue != nil {
 		if c.window != nil {
 			unread = c.window.rest()
 		} else {
@@ -104,8 +104,8 @@ func (c *Crew[K, T]) end() (unread []Item[K, T]) {
 // of OnDiscard, in the order in which they came.
 func (c *Crew[K, T]) discardAll(unread []Item[K, T]) {
 	var values []T
-	if c.panics != nil || c.late != nil {
-		values = c.collected // which the call does not return
+	if c.collected != nil && (c.panics != nil || c.late != nil) {
+		values = *c.collected // which the call does not return
 	}
 	for _, item := range unread {
 		if item.Err == nil {
@@ -114,8 +114,8 @@ func (c *Crew[K, T]) discardAll(unread []Item[K, T]) {
 	}
 	var calls []func()
 	for _, value := range values {
-		for _, f := range c.discard {
-			calls = append(calls, func() { f(value) })
+		for _, f := range c.config.OnDiscard {
+			calls = append(calls, func() { f.(func(T))(value) })
 		}
 	}
 	c.callAll(OfOnDiscard, calls)

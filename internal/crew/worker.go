@@ -105,7 +105,7 @@ func (c *Crew[K, T]) broken(w *worker[K, T]) {
 		return
 	}
 	c.mu.Lock()
-	if raise { // that is its result
+	if raise { // that is its result; the loop knows
 		c.unread--
 		c.taskEnded(w)
 	} else {
