@@ -71,7 +71,7 @@ func overList[T any](f func(context.Context, []await.Task[T], ...await.Option) i
 // sequence is ranged over at most once, and that nothing of it runs when the
 // loop has ended.
 func overSequence[T any](f func(context.Context, iter.Seq2[int, await.Task[T]], ...await.Option) iter.Seq2[int, await.Result[T]]) func(testing.TB, context.Context, []await.Task[T], ...await.Option) iter.Seq2[int, await.Result[T]] {
-	return func(t testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]] {
+	return func(tb testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]] {
 		detached := slices.Contains(opts, await.Detach())
 		var mu sync.Mutex
 		var runs, running, begun, open int // guarded by mu
@@ -95,9 +95,9 @@ func overSequence[T any](f func(context.Context, iter.Seq2[int, await.Task[T]], 
 				mu.Lock()
 				defer mu.Unlock()
 				running--
-				assert.LessOrEqual(t, begun, runs, "the sequence was ranged over more than once")
+				assert.LessOrEqual(tb, begun, runs, "the sequence was ranged over more than once")
 				if !detached {
-					assert.LessOrEqual(t, open, running, "the sequence runs after the end of the loop")
+					assert.LessOrEqual(tb, open, running, "the sequence runs after the end of the loop")
 				}
 			}()
 			results(yield)
@@ -2433,6 +2433,19 @@ func closedAfter(d time.Duration) <-chan struct{} {
 }
 
 func TestAsCompletedSeqPulling(t *testing.T) {
+	runSeqs(t, "the call pulls nothing, nor does iter.Pull2 without a pull", func(t *testing.T, w seqWay) {
+		s := seqOf(seconds(0, 0)...)
+		seq := w.loop(t.Context(), s.tasks)
+		next, stop := iter.Pull2(seq)
+		stop()
+		_, _, ok := next()
+		require.False(t, ok)
+		time.Sleep(time.Hour)
+		require.Zero(t, s.begun)
+		require.Len(t, arrivals(seq), 2)
+		s.requireOver(t)
+	})
+
 	// The steps of the sequence take no time, and between two whole seconds
 	// nothing moves.
 	runSeqs(t, "a task is pulled only when a place is free", func(t *testing.T, w seqWay) {
@@ -2843,9 +2856,13 @@ func TestAsCompletedSeqKinds(t *testing.T) {
 
 	runSeqs(t, "equal keys are separate tasks", func(t *testing.T, w seqWay) {
 		calls := 0 // one task at a time
-		task := func(context.Context) (int, error) { calls++; return calls, nil }
+		task := func(ctx context.Context) (int, error) { calls++; return calls, ctx.Err() }
 		require.Equal(t, []arrival{{7, 1, nil, 0}, {7, 2, nil, 0}, {7, 3, nil, 0}}, arrivals(w.loop(t.Context(), func(yield func(int, await.Task[int]) bool) {
-			_ = yield(7, task) && yield(7, task) && yield(7, task)
+			for range 3 {
+				if !yield(7, task) {
+					return
+				}
+			}
 		}, await.Limit(1))))
 	})
 
@@ -3365,14 +3382,21 @@ func TestAsCompletedSeqContext(t *testing.T) {
 		}
 	})
 
-	runSeqOptions(t, "it may be of a foreign type", func(t *testing.T, w seqWay, opts []await.Option) {
-		ctx := bareContext{make(chan struct{})}
-		time.AfterFunc(3*time.Second, func() { close(ctx.done) })
-		s := blockingSeq(closedAfter(20*time.Second), nil)
-		ran, unstarted := splitUnstarted(t, ctx, arrivals(w.loop(ctx, s.tasks, opts...)))
-		require.Equal(t, []int{0, 1}, keysOf(ran))
-		require.Equal(t, []int{2}, keysOf(unstarted))
-		s.requireOver(t)
+	// One of the contexts tells its children at second 3, the other never does;
+	// a worker may rest when the step ends at second 20.
+	runSeqOptions(t, "one of a foreign type is asked again after a step", func(t *testing.T, w seqWay, opts []await.Option) {
+		telling, silent := bareContext{make(chan struct{})}, newForeignContext(t.Context())
+		time.AfterFunc(3*time.Second, func() { close(telling.done) })
+		time.AfterFunc(3*time.Second, silent.end)
+		for _, ctx := range []context.Context{telling, silent} {
+			s := blockingSeq(closedAfter(20*time.Second), nil)
+			s.task = func(i int) await.Task[int] { return tasktest.Deaf(time.Second, i) }
+			ran, unstarted := splitUnstarted(t, ctx, arrivals(w.loop(ctx, s.tasks, opts...)))
+			require.Equal(t, []int{0, 1}, keysOf(byKey(ran)))
+			require.Equal(t, []int{2}, keysOf(unstarted))
+			require.EqualValues(t, 2, s.started.Load())
+			s.requireOver(t)
+		}
 	})
 
 	runSeqs(t, "both of two stages say that they were cut short", func(t *testing.T, w seqWay) {
@@ -4015,7 +4039,9 @@ func TestAsCompletedSeqThreads(t *testing.T) {
 func ownLabels(t *testing.T) string {
 	t.Helper()
 	var profile strings.Builder
-	assert.NoError(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
+	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
+		t.Error(err)
+	}
 	for record := range strings.SplitSeq(profile.String(), "\n\n") {
 		if strings.Contains(record, "await_test.ownLabels+") {
 			return record
@@ -4031,7 +4057,7 @@ func TestAsCompletedSeqLabels(t *testing.T) {
 			ctx := pprof.WithLabels(t.Context(), pprof.Labels("tenant", "north"))
 			records := make(chan string, 3)
 			task := func(context.Context) (int, error) { records <- ownLabels(t); return 0, nil }
-			s := seqOf(task, task, task)
+			s := seqOf(tasktest.Copies(3, task)...)
 			s.step = func(int) {
 				pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("sequence", "stray")))
 			}
@@ -4355,7 +4381,9 @@ func TestInOrderSeqBackpressure(t *testing.T) {
 						}
 						return tasktest.Deaf(time.Second, i)
 					}
+					ended := make(chan struct{})
 					go func() {
+						defer close(ended)
 						for range await.InOrderSeq(t.Context(), s.tasks, await.Limit(limit), await.Buffer(buffer)) {
 							break
 						}
@@ -4368,7 +4396,7 @@ func TestInOrderSeqBackpressure(t *testing.T) {
 					if limit > 1 {
 						require.EqualValues(t, limit+buffer, s.pulled.Load())
 					}
-					time.Sleep(time.Minute)
+					<-ended
 					s.requireOver(t)
 				}
 			}
