@@ -3386,9 +3386,8 @@ func TestAsCompletedSeqContext(t *testing.T) {
 	// a worker may rest when the step ends at second 20.
 	runSeqOptions(t, "one of a foreign type is asked again after a step", func(t *testing.T, w seqWay, opts []await.Option) {
 		telling, silent := bareContext{make(chan struct{})}, newForeignContext(t.Context())
-		time.AfterFunc(3*time.Second, func() { close(telling.done) })
-		time.AfterFunc(3*time.Second, silent.end)
-		for _, ctx := range []context.Context{telling, silent} {
+		check := func(ctx context.Context, end func()) {
+			time.AfterFunc(3*time.Second, end)
 			s := blockingSeq(closedAfter(20*time.Second), nil)
 			s.task = func(i int) await.Task[int] { return tasktest.Deaf(time.Second, i) }
 			ran, unstarted := splitUnstarted(t, ctx, arrivals(w.loop(ctx, s.tasks, opts...)))
@@ -3397,6 +3396,8 @@ func TestAsCompletedSeqContext(t *testing.T) {
 			require.EqualValues(t, 2, s.started.Load())
 			s.requireOver(t)
 		}
+		check(telling, func() { close(telling.done) })
+		check(silent, silent.end)
 	})
 
 	runSeqs(t, "both of two stages say that they were cut short", func(t *testing.T, w seqWay) {
