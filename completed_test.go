@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
-	"runtime/trace"
 	"slices"
 	"strings"
 	"sync"
@@ -732,32 +731,6 @@ func TestAsCompletedStart(t *testing.T) {
 		}
 	})
 
-	runWays(t, "options are read at the call", func(t *testing.T, w way) {
-		common := make([]await.Option, 0, 4) // two calls append to the same array
-		var first, second counter
-		one := w.loop(t, t.Context(), first.wrap(seconds(1, 1, 1, 1, 1, 1)...), append(common, await.Limit(1))...)
-		six := w.loop(t, t.Context(), second.wrap(seconds(1, 1, 1, 1, 1, 1)...), append(common, await.Limit(6))...)
-		require.Len(t, arrivals(one), 6)
-		require.Len(t, arrivals(six), 6)
-		require.EqualValues(t, 1, first.peak.Load())
-		require.EqualValues(t, 6, second.peak.Load())
-
-		var third counter
-		opts := []await.Option{await.Limit(1)}
-		one = w.loop(t, t.Context(), third.wrap(seconds(1, 1)...), opts...)
-		clear(opts)
-		require.Len(t, arrivals(one), 2)
-		require.EqualValues(t, 1, third.peak.Load())
-	})
-
-	runWays(t, "of options given twice the last counts", func(t *testing.T, w way) {
-		var c counter
-		for range w.loop(t, t.Context(), c.wrap(instant(30)...), await.Limit(9), await.Buffer(9), await.Limit(2), await.Buffer(3)) {
-			synctest.Wait()
-			require.EqualValues(t, 1+2+3, c.started.Load())
-			break
-		}
-	})
 }
 
 // treeOf is a task that has width tasks below it, and so on down to depth. It
@@ -1667,41 +1640,6 @@ func TestAsCompletedContext(t *testing.T) {
 		}
 	})
 
-	runEndings(t, "with Detach, what runs or never ran yields at once when it ends", func(t *testing.T, e ending, w way) {
-		ctx, cancel := e.end(t.Context(), 4*time.Second)
-		defer cancel()
-		var c counter
-		start := time.Now()
-		var all []arrival
-		for i, r := range w.loop(t, ctx, c.wrap(seconds(1, 2, 3600, 3600, 3600, 1, 1)...), await.Limit(3), await.Detach()) {
-			if all == nil {
-				time.Sleep(4 * time.Second) // result 1 waits meanwhile
-			}
-			all = append(all, arrival{i, r.Value, r.Err, time.Since(start)})
-		}
-		ran, unstarted := splitUnstarted(t, ctx, all)
-		require.Equal(t, below(5), keysOf(ran))
-		for i, a := range ran {
-			require.Equal(t, 5*time.Second, a.at)
-			if i < 2 {
-				require.NoError(t, a.err)
-				require.Equal(t, i, a.value)
-				continue
-			}
-			require.ErrorIs(t, a.err, e.cause)
-			require.ErrorIs(t, a.err, e.err)
-			require.Zero(t, a.value)
-		}
-		if w.list() {
-			require.Equal(t, []int{5, 6}, keysOf(unstarted))
-			require.Equal(t, 5*time.Second, unstarted[0].at)
-		} else {
-			require.Empty(t, unstarted, "a sequence is not asked, and a queue keeps its tasks")
-		}
-		afterDetached(2 * time.Hour)
-		require.EqualValues(t, 5, c.started.Load())
-	})
-
 	// Tasks begin and return while the context ends.
 	runWaysForReal(t, "with Detach, whenever it ends, a task that has begun yields once", func(t *testing.T, w way) {
 		for round := range rounds(2000) {
@@ -1806,30 +1744,6 @@ func TestAsCompletedPanics(t *testing.T) {
 			}
 		})
 		require.Equal(t, 7*time.Second, time.Since(start))
-	})
-
-	runWays(t, "are raised at once with Detach", func(t *testing.T, w way) {
-		var c counter
-		start := time.Now()
-		requireRaised(t, "boom", func() {
-			arrivals(w.loop(t, t.Context(), c.wrap(tasktest.Deaf(time.Hour, 0), exploding(time.Second, "boom"), tasktest.Deaf(time.Hour, 2)), await.Detach()))
-		})
-		require.Equal(t, time.Second, time.Since(start))
-		afterDetached(2 * time.Hour)
-		require.Zero(t, c.running.Load())
-	})
-
-	runWays(t, "are errors of their tasks with Recover, and cancel nothing", func(t *testing.T, w way) {
-		got := arrivals(w.loop(t, t.Context(), []await.Task[int]{
-			tasktest.After(1*time.Second, 0), exploding(2*time.Second, "boom"), tasktest.After(3*time.Second, 2),
-		}, await.Limit(1), await.Recover()))
-		var panicked *await.PanicError
-		require.ErrorAs(t, got[1].err, &panicked)
-		require.Equal(t, "boom", panicked.Value)
-		require.Equal(t, 1, panicked.Key)
-		require.Contains(t, string(panicked.Stack), "await_test.explode(")
-		got[1].err = nil
-		require.Equal(t, []arrival{{0, 0, nil, 1 * time.Second}, {1, 0, nil, 3 * time.Second}, {2, 2, nil, 6 * time.Second}}, got)
 	})
 
 	// The loop has many results to read when the panic comes, so that it sees the
@@ -2061,18 +1975,6 @@ func TestAsCompletedGoexit(t *testing.T) {
 		}
 	})
 
-	runWays(t, "keeps the bound of Limit and Buffer exact", func(t *testing.T, w way) {
-		const n = 20
-		var c counter
-		yielded := 0
-		for range w.loop(t, t.Context(), c.wrap(tasktest.Copies(n, tasktest.Exiting[int](0))...), await.Limit(2), await.Buffer(1)) {
-			yielded++
-			synctest.Wait()
-			require.EqualValues(t, min(n, yielded+2+1), c.started.Load())
-		}
-		require.Equal(t, n, yielded)
-	})
-
 	runWays(t, "is what a failed require in a task does", func(t *testing.T, w way) {
 		var fake fakeT
 		got := arrivals(w.loop(t, t.Context(), []await.Task[int]{
@@ -2113,24 +2015,6 @@ func TestAsCompletedGoexit(t *testing.T) {
 }
 
 func TestAsCompletedBackpressure(t *testing.T) {
-	// The body blocks at every result until nothing moves any more.
-	runWays(t, "at most limit and buffer are started and not yet yielded", func(t *testing.T, w way) {
-		const n = 30
-		for _, limit := range []int{1, 2, 5} {
-			for _, buffer := range []int{0, 1, 3, n - 5, n} {
-				var c counter
-				yielded := 0
-				for range w.loop(t, t.Context(), c.wrap(instant(n)...), await.Limit(limit), await.Buffer(buffer)) {
-					yielded++
-					synctest.Wait()
-					require.Equal(t, min(limit+buffer, n-yielded), int(c.started.Load())-yielded, "limit %d, buffer %d", limit, buffer)
-					require.Zero(t, c.running.Load())
-				}
-				require.Equal(t, n, yielded)
-			}
-		}
-	})
-
 	// Whatever tasks and body do, a free slot means that there is no room or
 	// nothing left to start.
 	runWays(t, "while there are fewer, as many run as may", func(t *testing.T, w way) {
@@ -2171,24 +2055,6 @@ func TestAsCompletedBackpressure(t *testing.T) {
 		}
 	})
 
-	runWays(t, "without Buffer a list holds no task back, a sequence and a queue have a buffer like the limit", func(t *testing.T, w way) {
-		const n = 100
-		for _, limit := range []int{1, 2, 7, 60} {
-			var c counter
-			yielded := 0
-			for range w.loop(t, t.Context(), c.wrap(instant(n)...), await.Limit(limit)) {
-				yielded++
-				synctest.Wait()
-				if w.list() {
-					require.EqualValues(t, n, c.started.Load())
-				} else {
-					require.EqualValues(t, min(n, yielded+2*limit), c.started.Load())
-				}
-			}
-			require.Equal(t, n, yielded)
-		}
-	})
-
 	runWays(t, "a slow body never holds a list back", func(t *testing.T, w way) {
 		if !w.list() {
 			return
@@ -2205,21 +2071,6 @@ func TestAsCompletedBackpressure(t *testing.T) {
 			time.Sleep(time.Hour)
 		}
 		require.Equal(t, n*time.Second, last)
-	})
-
-	runWays(t, "without Limit nothing bounds what waits", func(t *testing.T, w way) {
-		for _, opts := range [][]await.Option{nil, {await.Buffer(0)}} {
-			const n = 3000
-			var c counter
-			yielded := 0
-			for range w.loop(t, t.Context(), c.wrap(instant(n)...), opts...) {
-				if yielded++; yielded == 1 {
-					synctest.Wait()
-					require.EqualValues(t, n, c.started.Load())
-				}
-			}
-			require.Equal(t, n, yielded)
-		}
 	})
 
 	t.Run("a huge limit or buffer is like none", func(t *testing.T) {
@@ -2521,23 +2372,6 @@ func TestAsCompletedSeqPulling(t *testing.T) {
 		}
 	})
 
-	runSeqs(t, "the default buffer is the limit", func(t *testing.T, w seqWay) {
-		for _, limit := range []int{1, 2, 7, 600} {
-			s := endlessSeq(0)
-			yielded := 0
-			for range w.loop(t.Context(), s.tasks, await.Limit(limit)) {
-				yielded++
-				synctest.Wait()
-				require.EqualValues(t, yielded+2*limit, s.started.Load())
-				if yielded == 5 {
-					break
-				}
-			}
-			require.EqualValues(t, 5+2*limit, s.pulled.Load())
-			s.requireOver(t)
-		}
-	})
-
 	runSeqs(t, "without Limit the sequence is pulled to its end before any task is waited for", func(t *testing.T, w seqWay) {
 		s := seqOf(slices.Concat(seconds(9), instant(50), seconds(9), instant(50))...)
 		ended := make(chan []arrival)
@@ -2688,110 +2522,6 @@ func TestAsCompletedSeqPulling(t *testing.T) {
 		}
 	})
 
-	// Another call has the only place until second 10.
-	runSeqs(t, "Within a limiter at most one task is pulled that then waits for its place", func(t *testing.T, w seqWay) {
-		limiter := await.NewLimiter(1)
-		var other sync.WaitGroup
-		other.Go(func() { await.Settle(t.Context(), seconds(10), await.Within(limiter)) })
-		synctest.Wait()
-		s := seqOf(seconds(1, 1, 1)...)
-		ended := make(chan []arrival)
-		go func() { ended <- arrivals(w.loop(t.Context(), s.tasks, await.Within(limiter))) }()
-		time.Sleep(9 * time.Second)
-		require.Zero(t, s.started.Load())
-		require.LessOrEqual(t, s.pulled.Load(), int64(1))
-		require.Equal(t, []arrival{
-			{0, 0, nil, 11 * time.Second},
-			{1, 1, nil, 12 * time.Second},
-			{2, 2, nil, 13 * time.Second},
-		}, <-ended)
-		require.EqualValues(t, 1, s.peak.Load())
-		other.Wait()
-	})
-
-	runSeqs(t, "Within a limiter for n counts as Limit(n) for Buffer", func(t *testing.T, w seqWay) {
-		for _, test := range []struct {
-			opts []await.Option
-			want int64 // started and not yet yielded, at rest
-		}{
-			{nil, 3 + 3},
-			{[]await.Option{await.Buffer(0)}, 3},
-			{[]await.Option{await.Buffer(5)}, 3 + 5},
-			{[]await.Option{await.Limit(2)}, 2 + 2},
-		} {
-			s := endlessSeq(0)
-			yielded := int64(0)
-			for range w.loop(t.Context(), s.tasks, append(test.opts, await.Within(await.NewLimiter(3)))...) {
-				yielded++
-				synctest.Wait()
-				require.Equal(t, yielded+test.want, s.started.Load())
-				if yielded == 5 {
-					break
-				}
-			}
-			require.LessOrEqual(t, s.pulled.Load(), s.started.Load()+1)
-			s.requireOver(t)
-		}
-	})
-
-	runSeqs(t, "a blocked sequence has no place in the limiter", func(t *testing.T, w seqWay) {
-		limiter := await.NewLimiter(1)
-		release := make(chan struct{})
-		s := blockingSeq(release, nil)
-		ended := make(chan []arrival)
-		go func() { ended <- arrivals(w.loop(t.Context(), s.tasks, await.Within(limiter))) }()
-		time.Sleep(time.Minute)
-		start := time.Now()
-		require.Len(t, arrivals(w.loop(t.Context(), slices.All(seconds(1, 1, 1)), await.Within(limiter))), 3)
-		require.Equal(t, 3*time.Second, time.Since(start))
-		close(release)
-		require.Len(t, <-ended, 3)
-	})
-
-	runSeqs(t, "sequences share a limiter", func(t *testing.T, w seqWay) {
-		limiter := await.NewLimiter(3)
-		var c counter
-		var group sync.WaitGroup
-		start := time.Now()
-		for range 4 {
-			group.Go(func() {
-				tasks := c.wrap(tasktest.Copies(6, tasktest.Deaf(time.Second, 0))...)
-				assert.Len(t, arrivals(w.loop(t.Context(), slices.All(tasks), await.Limit(2), await.Within(limiter))), 6)
-			})
-		}
-		group.Wait()
-		require.EqualValues(t, 3, c.peak.Load())
-		// Three calls may have ended when the last one has three tasks left, two
-		// of which may run at once. Which call is first, when tasks of several
-		// end in the same instant, is open.
-		require.Contains(t, []time.Duration{8 * time.Second, 9 * time.Second}, time.Since(start))
-	})
-
-	// With one place, any of these would deadlock if it were held while waiting.
-	runSeqs(t, "sequences nest Within a limiter for one", func(t *testing.T, w seqWay) {
-		limiter := await.NewLimiter(1)
-		var c counter
-		leaf := c.wrap(tasktest.Deaf(time.Second, 1))[0]
-		var tree func(depth int) await.Task[int]
-		tree = func(depth int) await.Task[int] {
-			return func(ctx context.Context) (int, error) {
-				if depth == 0 {
-					return leaf(ctx)
-				}
-				sum := 0
-				for _, r := range w.loop(ctx, slices.All(tasktest.Copies(3, tree(depth-1))), await.Within(limiter)) {
-					sum += r.Value
-				}
-				return sum, nil
-			}
-		}
-		start := time.Now()
-		sum, err := tree(3)(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, 27, sum)
-		require.EqualValues(t, 1, c.peak.Load())
-		require.Equal(t, 27*time.Second, time.Since(start))
-	})
 }
 
 // naturals are 0, 1, 2 and so on.
@@ -2952,18 +2682,6 @@ func TestAsCompletedSeqKinds(t *testing.T) {
 		require.Zero(t, second.running.Load())
 	})
 
-	runSeqExits(t, "leaving two stages is quick when OnCancel ends the first", func(t *testing.T, x exit, w seqWay) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		first, second := seqOf(tasktest.After(time.Second, 0), tasktest.After(time.Hour, 1)), counter{}
-		start := time.Now()
-		tasks := thenTasks(w.loop(ctx, first.tasks), &second, 0)
-		x.leave(w.loop(t.Context(), tasks, await.OnCancel(cancel)), synctest.Wait)
-		require.Equal(t, time.Second, time.Since(start))
-		first.requireOver(t)
-		require.EqualValues(t, 1, second.started.Load())
-	})
-
 	runSeqs(t, "a panic in the first of two stages is raised from the second", func(t *testing.T, w seqWay) {
 		first, second := endlessSeq(time.Second), counter{}
 		first.step = func(i int) {
@@ -3070,30 +2788,6 @@ func TestAsCompletedSeqLeft(t *testing.T) {
 			yield(0, tasktest.Deaf(time.Second, 0))
 		})), 1)
 		require.Equal(t, time.Minute, time.Since(start))
-		require.True(t, cleaned)
-	})
-
-	runSeqExits(t, "OnCancel may end the step that the end waits for", func(t *testing.T, x exit, w seqWay) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		jobs := make(chan await.Task[int], 1) // nobody sends a second one
-		jobs <- tasktest.Deaf(time.Second, 0)
-		start := time.Now()
-		cleaned := false
-		x.leave(w.loop(t.Context(), func(yield func(int, await.Task[int]) bool) {
-			defer func() { cleaned = true }()
-			for i := 0; ; i++ {
-				select {
-				case task := <-jobs:
-					if !yield(i, task) {
-						return
-					}
-				case <-ctx.Done():
-					return
-				}
-			}
-		}, await.OnCancel(cancel)), func() {})
-		require.Equal(t, time.Second, time.Since(start))
 		require.True(t, cleaned)
 	})
 
@@ -4072,24 +3766,6 @@ func TestAsCompletedSeqLabels(t *testing.T) {
 		}
 	})
 
-	runSeqsForReal(t, "Name names the tasks in profiles and traces", func(t *testing.T, w seqWay) {
-		if trace.IsEnabled() {
-			t.Skip("there is one trace at a time")
-		}
-		var traced bytes.Buffer
-		require.NoError(t, trace.Start(&traced))
-		tasks := tasktest.Copies(3, func(ctx context.Context) (int, error) {
-			label, _ := pprof.Label(ctx, "await")
-			assert.Equal(t, "crawl", label)
-			assert.Contains(t, ownLabels(t), `"await":"crawl"`)
-			return 0, nil
-		})
-		got := arrivals(w.loop(t.Context(), slices.All(tasks), await.Limit(1), await.Name("crawl")))
-		trace.Stop()
-		require.Len(t, got, 3)
-		require.Contains(t, traced.String(), "\x05crawl") // a trace keeps a string after its length
-		require.Contains(t, traced.String(), "\x0aawait.task")
-	})
 }
 
 func TestAsCompletedSeqBadInput(t *testing.T) {
@@ -4365,41 +4041,6 @@ func TestInOrderSeqResults(t *testing.T) {
 				}
 				require.Equal(t, len(durations), yielded)
 				s.requireOver(t)
-			}
-		})
-	})
-}
-
-func TestInOrderSeqBackpressure(t *testing.T) {
-	t.Run("a slow head holds the sequence too", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			for _, limit := range []int{1, 2, 5} {
-				for _, buffer := range []int{0, 1, 3, 7} {
-					s := endlessSeq(time.Second)
-					s.task = func(i int) await.Task[int] {
-						if i == 0 {
-							return tasktest.Deaf(100*time.Second, 0)
-						}
-						return tasktest.Deaf(time.Second, i)
-					}
-					ended := make(chan struct{})
-					go func() {
-						defer close(ended)
-						for range await.InOrderSeq(t.Context(), s.tasks, await.Limit(limit), await.Buffer(buffer)) {
-							break
-						}
-					}()
-					time.Sleep(time.Second / 2)
-					for range 90 {
-						require.Equal(t, s.started.Load(), s.pulled.Load())
-						time.Sleep(time.Second)
-					}
-					if limit > 1 {
-						require.EqualValues(t, limit+buffer, s.pulled.Load())
-					}
-					<-ended
-					s.requireOver(t)
-				}
 			}
 		})
 	})
