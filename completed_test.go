@@ -126,7 +126,13 @@ func overQueue[T any](_ testing.TB, ctx context.Context, tasks []await.Task[T], 
 // eachWay runs f for every way in, in a bubble.
 func eachWay(t *testing.T, f func(t *testing.T, w way)) {
 	t.Helper()
-	for _, w := range ways {
+	eachOf(t, ways, f)
+}
+
+// eachOf runs f for some ways in, in a bubble.
+func eachOf(t *testing.T, some []way, f func(t *testing.T, w way)) {
+	t.Helper()
+	for _, w := range some {
 		t.Run(w.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { f(t, w) })
 		})
@@ -136,13 +142,36 @@ func eachWay(t *testing.T, f func(t *testing.T, w way)) {
 // eachWayForReal runs f for every way in, on real goroutines and real time.
 func eachWayForReal(t *testing.T, f func(t *testing.T, w way)) {
 	t.Helper()
-	for _, w := range ways {
+	eachOfForReal(t, ways, f)
+}
+
+// eachOfForReal runs f for some ways in, on real goroutines and real time.
+func eachOfForReal(t *testing.T, some []way, f func(t *testing.T, w way)) {
+	t.Helper()
+	for _, w := range some {
 		t.Run(w.name, func(t *testing.T) {
 			f(t, w)
 			tasktest.RequireNoWorkers(t)
 		})
 	}
 }
+
+// waysThat are the ways in of that kind.
+func waysThat(are func(w way) bool) (some []way) {
+	for _, w := range ways {
+		if are(w) {
+			some = append(some, w)
+		}
+	}
+	return some
+}
+
+var (
+	ordered   = waysThat(func(w way) bool { return w.ordered })
+	unordered = waysThat(func(w way) bool { return !w.ordered })
+	lists     = waysThat(way.list)
+	notLists  = waysThat(func(w way) bool { return !w.list() })
+)
 
 // runWays is a subtest that runs f for every way in, in a bubble.
 func runWays(t *testing.T, sentence string, f func(t *testing.T, w way)) {
@@ -155,6 +184,19 @@ func runWays(t *testing.T, sentence string, f func(t *testing.T, w way)) {
 func runWaysForReal(t *testing.T, sentence string, f func(t *testing.T, w way)) {
 	t.Helper()
 	t.Run(sentence, func(t *testing.T) { eachWayForReal(t, f) })
+}
+
+// runOf is a subtest that runs f for some ways in, in a bubble.
+func runOf(t *testing.T, some []way, sentence string, f func(t *testing.T, w way)) {
+	t.Helper()
+	t.Run(sentence, func(t *testing.T) { eachOf(t, some, f) })
+}
+
+// runOfForReal is a subtest that runs f for some ways in, on real goroutines
+// and real time.
+func runOfForReal(t *testing.T, some []way, sentence string, f func(t *testing.T, w way)) {
+	t.Helper()
+	t.Run(sentence, func(t *testing.T) { eachOfForReal(t, some, f) })
 }
 
 // runExits is a subtest that runs f for every exit and every way in, in a
@@ -183,14 +225,11 @@ func runEndings(t *testing.T, sentence string, f func(t *testing.T, e ending, w 
 type results = iter.Seq2[int, await.Result[int]]
 
 // An exit is a way to leave a loop. It ranges over seq, calls here with the
-// first result in hand, and leaves.
+// first result in hand, and leaves. What the loop itself panics with comes
+// through.
 type exit struct {
 	name  string
 	leave func(seq results, here func())
-
-	// hidesPanic is set where a panic of the loop itself does not come through
-	// leave: the body's own panic or Goexit takes its place there.
-	hidesPanic bool
 }
 
 var exits = []exit{
@@ -231,10 +270,14 @@ var exits = []exit{
 			}
 		}
 	}},
-	{name: "panic", hidesPanic: true, leave: func(seq results, here func()) {
+	{name: "panic", leave: func(seq results, here func()) {
 		defer func() {
-			if v := recover(); v != "body" {
-				panic(fmt.Sprintf("recovered %v, want the body's own panic", v))
+			switch v := recover(); v {
+			case "body":
+			case nil:
+				panic("the body's own panic is lost")
+			default:
+				panic(v)
 			}
 		}()
 		for range seq {
@@ -242,16 +285,26 @@ var exits = []exit{
 			panic("body")
 		}
 	}},
-	{name: "runtime.Goexit", hidesPanic: true, leave: func(seq results, here func()) {
+	{name: "runtime.Goexit", leave: func(seq results, here func()) {
+		var raised any
+		returned := false
 		exited := make(chan struct{})
 		go func() {
 			defer close(exited)
+			defer func() { raised = recover() }()
 			for range seq {
 				here()
 				runtime.Goexit()
 			}
+			returned = true
 		}()
 		<-exited
+		if raised != nil {
+			panic(raised)
+		}
+		if returned {
+			panic("the body's Goexit is lost")
+		}
 	}},
 	{name: "stop of iter.Pull2", leave: func(seq results, here func()) {
 		next, stop := iter.Pull2(seq)
@@ -476,20 +529,6 @@ func raisedBy(t *testing.T, f func()) *await.PanicError {
 func requireRaised(t *testing.T, value any, f func()) {
 	t.Helper()
 	require.Equal(t, value, raisedBy(t, f).Value)
-}
-
-// requireRaisedDespiteGoexit fails unless f, on a goroutine of its own, panics
-// with a *PanicError of that value although it has called runtime.Goexit.
-func requireRaisedDespiteGoexit(t *testing.T, value any, f func()) {
-	t.Helper()
-	recovered := make(chan any)
-	go func() {
-		defer func() { recovered <- recover() }()
-		f()
-	}()
-	raised, ok := (<-recovered).(*await.PanicError)
-	require.True(t, ok, "should have panicked with a *PanicError")
-	require.Equal(t, value, raised.Value)
 }
 
 // A fakeT is a test whose failure nobody sees.
@@ -771,10 +810,7 @@ func TestAsCompletedBadInput(t *testing.T) {
 		})
 	}
 
-	runWays(t, "a nil task in a list panics at the call and is named", func(t *testing.T, w way) {
-		if !w.list() {
-			return
-		}
+	runOf(t, lists, "a nil task in a list panics at the call and is named", func(t *testing.T, w way) {
 		requireBadInput(t, "task 2", func() { w.loop(t, t.Context(), []await.Task[int]{good[0], good[1], nil}) })
 		requireBadInput(t, "task 0", func() { w.loop(t, t.Context(), []await.Task[int]{nil}) })
 	})
@@ -789,10 +825,7 @@ func TestAsCompletedResults(t *testing.T) {
 		), arrivals(w.loop(t, t.Context(), seconds(3, 1, 2))))
 	})
 
-	runWaysForReal(t, "come in finish order without clocks", func(t *testing.T, w way) {
-		if w.ordered {
-			return
-		}
+	runOfForReal(t, unordered, "come in finish order without clocks", func(t *testing.T, w way) {
 		second, third := make(chan struct{}), make(chan struct{})
 		var order []int
 		for i, r := range w.loop(t, t.Context(), []await.Task[int]{
@@ -835,10 +868,7 @@ func TestAsCompletedResults(t *testing.T) {
 
 	// Four run at a time. Each of the nine tasks is released when the result
 	// before it is there.
-	runWays(t, "come in finish order while Limit moves over the tasks", func(t *testing.T, w way) {
-		if w.ordered {
-			return
-		}
+	runOf(t, unordered, "come in finish order while Limit moves over the tasks", func(t *testing.T, w way) {
 		want := []int{0, 2, 1, 3, 4, 7, 8, 6, 5}
 		gates := make([]chan struct{}, len(want))
 		tasks := make([]await.Task[int], len(want))
@@ -860,7 +890,7 @@ func TestAsCompletedResults(t *testing.T) {
 	})
 
 	runWaysForReal(t, "every task yields one", func(t *testing.T, w way) {
-		for _, n := range []int{0, 1, 2, 3, 100, 2000} {
+		for _, n := range []int{0, 1, 2, 3, 100, 5000} {
 			for _, opts := range [][]await.Option{
 				nil,
 				{await.Limit(1)},
@@ -1200,13 +1230,13 @@ func TestAsCompletedLeft(t *testing.T) {
 		tasktest.RequireNoWorkers(t)
 		eachWayForReal(t, func(t *testing.T, w way) {
 			for range 100 {
-				require.Empty(t, arrivals(w.loop(t, ctx, nil)))
-				require.Len(t, arrivals(w.loop(t, ended, instant(3))), len(w.unstarted(0, 3)))
-				if w.seq {
-					continue // the goroutine that ranged over the sequence may still be on its way out
-				}
+				arrivals(w.loop(t, ended, instant(3), await.Detach()))
 				require.Zero(t, tasktest.Workers())
-				require.Len(t, arrivals(w.loop(t, ended, instant(3), await.Detach())), len(w.unstarted(0, 3)))
+				if w.seq {
+					continue // the goroutine that ranges over it may still be about to exit
+				}
+				require.Len(t, arrivals(w.loop(t, ended, instant(3))), len(w.unstarted(0, 3)))
+				require.Empty(t, arrivals(w.loop(t, ctx, nil)))
 				require.Zero(t, tasktest.Workers())
 			}
 		})
@@ -1563,6 +1593,24 @@ func TestAsCompletedContext(t *testing.T) {
 		require.Len(t, await.Settle(t.Context(), instant(1), await.Within(limiter)), 1, "the place is free again")
 	})
 
+	// One worker runs a task until second 10, another rests. The context ends at
+	// second 2, and at second 3 there is something to do.
+	t.Run("one of a foreign type is asked again after a rest", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx := newForeignContext(t.Context())
+			var c counter
+			var queue await.Queue[int, int]
+			for i, task := range c.wrap(seconds(10, 1, 0)...) {
+				time.AfterFunc(time.Duration(3*(i/2))*time.Second, func() { queue.Add(i, task) })
+			}
+			time.AfterFunc(2*time.Second, ctx.end)
+			synctest.Wait()
+			require.Equal(t, []int{1, 0}, keysOf(arrivals(queue.AsCompleted(ctx))))
+			require.EqualValues(t, 2, c.started.Load())
+			require.Equal(t, 1, queue.Len())
+		})
+	})
+
 	runWays(t, "one that never ends is fine", func(t *testing.T, w way) {
 		require.Len(t, arrivals(w.loop(t, bareContext{}, seconds(1, 2))), 2)
 	})
@@ -1571,12 +1619,12 @@ func TestAsCompletedContext(t *testing.T) {
 		for _, opts := range [][]await.Option{nil, {await.Limit(1)}, {await.Detach()}, {await.Within(await.NewLimiter(1))}} {
 			ctx := newForeignContext(t.Context())
 			during := 0
-			require.Len(t, arrivals(w.loop(t, ctx, []await.Task[int]{func(context.Context) (int, error) {
+			tasks := []await.Task[int]{func(context.Context) (int, error) {
 				during = ctx.waiters()
 				return 0, nil
-			}}, opts...)), 1)
+			}}
+			require.Len(t, arrivals(w.loop(t, ctx, tasks, opts...)), 1)
 			require.NotZero(t, during)
-			synctest.Wait()
 			require.Zero(t, ctx.waiters())
 		}
 	})
@@ -1782,10 +1830,7 @@ func TestAsCompletedPanics(t *testing.T) {
 		require.EqualValues(t, 2, c.started.Load())
 	})
 
-	runExits(t, "are raised also when the loop was left", func(t *testing.T, x exit, w way) {
-		if x.hidesPanic {
-			return // below
-		}
+	runExits(t, "are raised also when the loop was left, before the body's own", func(t *testing.T, x exit, w way) {
 		start := time.Now()
 		requireRaised(t, "before", func() {
 			x.leave(w.loop(t, t.Context(), []await.Task[int]{
@@ -1800,28 +1845,6 @@ func TestAsCompletedPanics(t *testing.T) {
 				tasktest.Deaf(time.Second, 0),
 				func(ctx context.Context) (int, error) { <-ctx.Done(); panic("after") },
 			}), func() {})
-		})
-	})
-
-	runWays(t, "come before the body's own", func(t *testing.T, w way) {
-		requireRaised(t, "task", func() {
-			for range w.loop(t, t.Context(), []await.Task[int]{
-				tasktest.Deaf(time.Second, 0),
-				func(ctx context.Context) (int, error) { <-ctx.Done(); panic("task") },
-			}) {
-				panic("body")
-			}
-		})
-	})
-
-	runWays(t, "are raised also when the body calls Goexit", func(t *testing.T, w way) {
-		requireRaisedDespiteGoexit(t, "task", func() {
-			for range w.loop(t, t.Context(), []await.Task[int]{
-				tasktest.Deaf(time.Second, 0),
-				func(ctx context.Context) (int, error) { <-ctx.Done(); panic("task") },
-			}) {
-				runtime.Goexit()
-			}
 		})
 	})
 
@@ -2055,10 +2078,7 @@ func TestAsCompletedBackpressure(t *testing.T) {
 		}
 	})
 
-	runWays(t, "a slow body never holds a list back", func(t *testing.T, w way) {
-		if !w.list() {
-			return
-		}
+	runOf(t, lists, "a slow body never holds a list back", func(t *testing.T, w way) {
 		const n = 100
 		start := time.Now()
 		var last time.Duration
@@ -2099,11 +2119,8 @@ func TestAsCompletedBackpressure(t *testing.T) {
 
 	// All results but the last wait while the body has the first one. When the
 	// body has the last one, it has read them. In input order they wait in the
-	// window.
-	runWaysForReal(t, "the memory of a burst is given back when the loop has read it", func(t *testing.T, w way) {
-		if w.list() {
-			return // its memory is that of the list
-		}
+	// window. A list has room for its results anyway.
+	runOfForReal(t, notLists, "the memory of a burst is given back when the loop has read it", func(t *testing.T, w way) {
 		const n = 30_000
 		var done atomic.Int64
 		tasks := tasktest.Copies(n, func(context.Context) (int, error) { done.Add(1); return 0, nil })
@@ -2883,9 +2900,6 @@ func TestAsCompletedSeqLeft(t *testing.T) {
 		}
 		for _, n := range []int{20, -1} { // or endless
 			runSeqExits(t, fmt.Sprint(n), func(t *testing.T, x exit, w seqWay) {
-				if x.hidesPanic {
-					return
-				}
 				cleaned := 0
 				raised := raisedBy(t, func() {
 					x.leave(w.loop(t.Context(), ignoring(n, &cleaned), await.Limit(2)), synctest.Wait)
@@ -3473,9 +3487,6 @@ func TestAsCompletedSeqPanics(t *testing.T) {
 	}{{"late", func() { explode("late") }}, {await.ErrGoexit, runtime.Goexit}}
 
 	runSeqExits(t, "in the sequence's cleanup are raised", func(t *testing.T, x exit, w seqWay) {
-		if x.hidesPanic {
-			return // below
-		}
 		for _, f := range failures {
 			s := endlessSeq(time.Second)
 			requireRaised(t, f.value, func() {
@@ -3508,31 +3519,9 @@ func TestAsCompletedSeqPanics(t *testing.T) {
 		}
 	})
 
-	runSeqs(t, "in the cleanup come before the body's own, and before its Goexit", func(t *testing.T, w seqWay) {
-		s := endlessSeq(time.Second)
-		requireRaised(t, "cleanup", func() {
-			for range w.loop(t.Context(), thenFail(s.tasks, func() { explode("cleanup") }), await.Limit(2)) {
-				synctest.Wait()
-				panic("body")
-			}
-		})
-		s.requireOver(t)
-		s = endlessSeq(time.Second)
-		requireRaisedDespiteGoexit(t, "cleanup", func() {
-			for range w.loop(t.Context(), thenFail(s.tasks, func() { explode("cleanup") }), await.Limit(2)) {
-				synctest.Wait()
-				runtime.Goexit()
-			}
-		})
-		s.requireOver(t)
-	})
-
 	// The loop is left at second 1, the step goes on until second 3, and a task
 	// until second 5; or the step is longest.
 	runSeqExits(t, "in the step that the end waits for are raised", func(t *testing.T, x exit, w seqWay) {
-		if x.hidesPanic {
-			return
-		}
 		for _, f := range failures {
 			for _, release := range []time.Duration{3 * time.Second, 20 * time.Second} {
 				s := blockingSeq(closedAfter(release), f.fail)
@@ -3571,6 +3560,11 @@ func TestAsCompletedSeqPanics(t *testing.T) {
 				time.Sleep(time.Second) // until the task runs
 				explode("sequence")
 			}, "sequence", "task"},
+			{func(yield func(int, await.Task[int]) bool) {
+				defer explode("cleanup")
+				yield(0, tasktest.Panicking[int](time.Second, "task"))
+				time.Sleep(time.Second / 2)
+			}, "cleanup", "task"},
 			{func(yield func(int, await.Task[int]) bool) {
 				defer explode("cleanup")
 				_ = yield(0, tasktest.Panicking[int](time.Second, "task")) && yield(1, tasktest.Deaf(time.Minute, 1)) && yield(2, tasktest.Deaf(0, 2))
@@ -3775,23 +3769,8 @@ func TestAsCompletedSeqBadInput(t *testing.T) {
 	})
 }
 
-// runOrdered is a subtest that runs f for every way in that keeps input order,
-// in a bubble.
-func runOrdered(t *testing.T, sentence string, f func(t *testing.T, w way)) {
-	t.Helper()
-	t.Run(sentence, func(t *testing.T) {
-		for _, w := range ways {
-			if w.ordered {
-				t.Run(w.name, func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { f(t, w) })
-				})
-			}
-		}
-	})
-}
-
 func TestInOrderResults(t *testing.T) {
-	runOrdered(t, "come in input order, as soon as that allows", func(t *testing.T, w way) {
+	runOf(t, ordered, "come in input order, as soon as that allows", func(t *testing.T, w way) {
 		require.Equal(t, []arrival{
 			{0, 0, nil, 1 * time.Second},
 			{1, 1, nil, 5 * time.Second},
@@ -3801,7 +3780,7 @@ func TestInOrderResults(t *testing.T) {
 		}, arrivals(w.loop(t, t.Context(), seconds(1, 5, 2, 4, 6))))
 	})
 
-	runOrdered(t, "wait for a slow head, and the tasks do not", func(t *testing.T, w way) {
+	runOf(t, ordered, "wait for a slow head, and the tasks do not", func(t *testing.T, w way) {
 		var c counter
 		tasks := c.wrap(slices.Concat(seconds(60), instant(20))...)
 		start := time.Now()
@@ -3814,7 +3793,7 @@ func TestInOrderResults(t *testing.T) {
 		require.Equal(t, below(len(tasks)), got)
 	})
 
-	runOrdered(t, "come in input order whatever the tasks take", func(t *testing.T, w way) {
+	runOf(t, ordered, "come in input order whatever the tasks take", func(t *testing.T, w way) {
 		rng := rand.New(rand.NewPCG(7, 8))
 		for _, opts := range [][]await.Option{
 			nil,
@@ -3838,7 +3817,7 @@ func TestInOrderResults(t *testing.T) {
 		}
 	})
 
-	runOrdered(t, "of failed tasks keep their places", func(t *testing.T, w way) {
+	runOf(t, ordered, "of failed tasks keep their places", func(t *testing.T, w way) {
 		got := arrivals(w.loop(t, t.Context(), []await.Task[int]{
 			tasktest.Deaf(4*time.Second, 10),
 			tasktest.Failing[int](1*time.Second, tasktest.ErrBoom),
@@ -3863,7 +3842,7 @@ func TestInOrderResults(t *testing.T) {
 
 func TestInOrderBackpressure(t *testing.T) {
 	// The head of a window of two is done last.
-	runOrdered(t, "a slow head holds back what comes and what starts", func(t *testing.T, w way) {
+	runOf(t, ordered, "a slow head holds back what comes and what starts", func(t *testing.T, w way) {
 		var c counter
 		ended := make(chan []arrival)
 		go func() {
@@ -3882,7 +3861,7 @@ func TestInOrderBackpressure(t *testing.T) {
 
 	// The head takes a hundred seconds and every other task takes one. Between
 	// two whole seconds, k rounds of the other limit-1 slots are over.
-	runOrdered(t, "a slow head holds exactly limit and buffer", func(t *testing.T, w way) {
+	runOf(t, ordered, "a slow head holds exactly limit and buffer", func(t *testing.T, w way) {
 		for _, limit := range []int{1, 2, 5} {
 			for _, buffer := range []int{0, 1, 3, 7} {
 				var c counter
@@ -3909,7 +3888,7 @@ func TestInOrderBackpressure(t *testing.T) {
 
 	// Any task may be the slow one. What is started and not yet yielded is counted
 	// while it blocks and nothing moves.
-	runOrdered(t, "whichever task is slow, it holds exactly limit and buffer", func(t *testing.T, w way) {
+	runOf(t, ordered, "whichever task is slow, it holds exactly limit and buffer", func(t *testing.T, w way) {
 		const limit, buffer, n = 3, 2, 40
 		for slow := range 8 {
 			release := make(chan struct{})
@@ -3940,7 +3919,7 @@ func TestInOrderBackpressure(t *testing.T) {
 }
 
 func TestInOrderPanics(t *testing.T) {
-	runOrdered(t, "behind a slow head are raised when the head has returned", func(t *testing.T, w way) {
+	runOf(t, ordered, "behind a slow head are raised when the head has returned", func(t *testing.T, w way) {
 		start := time.Now()
 		requireRaised(t, "boom", func() {
 			for range w.loop(t, t.Context(), []await.Task[int]{
@@ -3953,7 +3932,7 @@ func TestInOrderPanics(t *testing.T) {
 		require.Equal(t, 10*time.Second, time.Since(start))
 	})
 
-	runOrdered(t, "come in the middle of a run of results", func(t *testing.T, w way) {
+	runOf(t, ordered, "come in the middle of a run of results", func(t *testing.T, w way) {
 		var got []int
 		requireRaised(t, "boom", func() {
 			for i := range w.loop(t, t.Context(), []await.Task[int]{
@@ -3970,7 +3949,7 @@ func TestInOrderPanics(t *testing.T) {
 }
 
 func TestInOrderContext(t *testing.T) {
-	runOrdered(t, "when it ends behind a slow head, all that has started comes in its place", func(t *testing.T, w way) {
+	runOf(t, ordered, "when it ends behind a slow head, all that has started comes in its place", func(t *testing.T, w way) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
@@ -3989,7 +3968,7 @@ func TestInOrderContext(t *testing.T) {
 		require.EqualValues(t, 3, c.started.Load())
 	})
 
-	runOrdered(t, "with Detach the order is kept when it ends", func(t *testing.T, w way) {
+	runOf(t, ordered, "with Detach the order is kept when it ends", func(t *testing.T, w way) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Second, errCause)
 		defer cancel()
 		got := arrivals(w.loop(t, ctx, seconds(1, 3600, 2, 3600, 1, 2), await.Detach()))
