@@ -106,9 +106,11 @@ func (c *Crew[K, T]) broken(w *worker[K, T]) {
 		return
 	}
 	c.mu.Lock()
-	if raise { // that is its result; the loop knows
-		c.unread--
+	if raise {
 		c.taskEnded(w)
+		if !c.deserted { // else it has another result
+			c.unread--
+		}
 	} else {
 		c.put(w)
 	}
