@@ -37,7 +37,6 @@ func links(page Page) []string {
 }
 
 func process(page Page) { fmt.Println(page) }
-func enough() bool      { return false }
 
 func findUser(context.Context) (string, error)     { return "Ada", nil }
 func findOrders(context.Context) ([]string, error) { return []string{"tea", "milk"}, nil }

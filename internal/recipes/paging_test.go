@@ -11,6 +11,7 @@ import (
 
 	"github.com/ascompleted/await"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // A listing is one page of what an API lists. Next leads to the page after it; it
@@ -85,7 +86,7 @@ func TestLeavingALoopOverPagesDoesNotWaitForTheNext(t *testing.T) {
 		began := time.Now()
 		for item, r := range await.AsCompletedSeq(t.Context(), objects, await.Limit(8), await.OnCancel(cancel)) {
 			assert.Equal(t, "a.jpg", item)
-			assert.NoError(t, r.Err)
+			require.NoError(t, r.Err)
 			break
 		}
 		assert.Zero(t, time.Since(began))

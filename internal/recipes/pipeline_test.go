@@ -13,6 +13,7 @@ import (
 
 	"github.com/ascompleted/await"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // A passed value is what one stage hands to the next, with the key it is of.
@@ -86,7 +87,7 @@ func TestLeavingAPipelineCancelsItsFirstStage(t *testing.T) {
 		began := time.Now()
 		for page, r := range headlines(t.Context(), []string{"/quick", "/hangs"}, download, render) {
 			assert.Equal(t, passed[string, string]{"/quick", "page"}, page)
-			assert.NoError(t, r.Err)
+			require.NoError(t, r.Err)
 			break
 		}
 		assert.Zero(t, time.Since(began))

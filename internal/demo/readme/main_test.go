@@ -28,7 +28,7 @@ func TestPrintsWhatReadmesShow(t *testing.T) {
 
 	shown := regexp.MustCompile("(?s)\n```text\n(.*?)```\n")
 	for _, page := range []string{"README.md", ".github/docs/README.zh-CN.md"} {
-		source, err := os.ReadFile(filepath.Join("../../..", page))
+		source, err := os.ReadFile("../../../" + page)
 		require.NoError(t, err)
 		block := shown.FindSubmatch(source)
 		require.NotNil(t, block, page)
