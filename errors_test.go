@@ -117,7 +117,7 @@ func TestPanicError(t *testing.T) {
 	})
 	t.Run("has at most 100 bytes of the key in its text", func(t *testing.T) {
 		long, short := strings.Repeat("~", 1000), strings.Repeat("~", 100)
-		for _, key := range []any{long, errors.New(long), []string{long}} {
+		for _, key := range []any{long, []string{long}} {
 			n := strings.Count((&await.PanicError{Key: key, Value: 1}).Error(), "~")
 			require.LessOrEqual(t, n, 100)
 			require.Greater(t, n, 50)

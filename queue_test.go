@@ -572,7 +572,7 @@ func TestQueueKeeps(t *testing.T) {
 	}
 	t.Run("errors, Goexits and recovered panics that waited", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			q := queueOf(tasktest.Deaf(0, 0), tasktest.Failing[int](time.Second, tasktest.ErrBoom), tasktest.Exiting[int](2*time.Second), exploding(3*time.Second, "boom"))
+			q := queueOf(tasktest.Deaf(500*time.Millisecond, 0), tasktest.Failing[int](time.Second, tasktest.ErrBoom), tasktest.Exiting[int](2*time.Second), exploding(3*time.Second, "boom"))
 			for range q.AsCompleted(t.Context(), await.Recover()) {
 				break
 			}
@@ -1166,10 +1166,12 @@ func TestQueueMemory(t *testing.T) {
 					synctest.Wait() // all results wait
 					start = heapInUse()
 				case n:
+					q.Add(n, tasktest.Deaf(time.Second, 0)) // the loop goes on, and waits
+				case n + 1:
 					require.Less(t, heapInUse(), start-1<<20, "the results took more than that")
-					q.Add(n, tasktest.Deaf(0, 0)) // the loop goes on
 				}
 			}
+			require.Equal(t, n+1, read)
 		})
 	})
 	t.Run("of a task and its key is given back when the loop has its result", func(t *testing.T) {
