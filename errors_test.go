@@ -42,15 +42,15 @@ func TestTaskError(t *testing.T) {
 		require.EqualError(t, &await.TaskError{Index: 3, Err: tasktest.ErrBoom}, "boom")
 	})
 	t.Run("adds nothing to the text, however deep the calls are nested", func(t *testing.T) {
-		var nested func(ctx context.Context, depth int) (int, error)
-		nested = func(ctx context.Context, depth int) (int, error) {
+		var find func(ctx context.Context, depth int) error
+		find = func(ctx context.Context, depth int) error {
 			if depth == 0 {
-				return 0, errors.New("no such blob")
+				return errors.New("no such blob")
 			}
-			_, err := await.Gather(ctx, await.Tasks([]int{depth - 1}, nested))
-			return 0, err
+			_, err := await.Gather(ctx, await.Tasks([]int{depth - 1}, await.NoValue(find)))
+			return err
 		}
-		_, err := nested(t.Context(), 3)
+		err := find(t.Context(), 3)
 		require.EqualError(t, err, "no such blob")
 	})
 	t.Run("has the index, and unwraps to Err", func(t *testing.T) {
@@ -311,6 +311,7 @@ func TestBadArguments(t *testing.T) {
 	var noContext context.Context
 
 	// Each call is made, and no loop is ranged over.
+	ctx := t.Context()
 	calls := map[string]func(ctx context.Context, tasks []await.Task[int], opts ...await.Option){
 		"AsCompleted": func(ctx context.Context, tasks []await.Task[int], opts ...await.Option) {
 			await.AsCompleted(ctx, tasks, opts...)
@@ -344,16 +345,16 @@ func TestBadArguments(t *testing.T) {
 		t.Run("panic at the call: "+name, func(t *testing.T) {
 			requireBadInput(t, "context", func() { call(noContext, good) })
 			requireBadInput(t, "context", func() { call(noContext, good, await.Limit(1), await.Detach()) })
-			requireBadInput(t, "option 0", func() { call(t.Context(), good, nil) })
-			requireBadInput(t, "option 2", func() { call(t.Context(), good, await.Limit(1), await.Detach(), nil) })
+			requireBadInput(t, "option 0", func() { call(ctx, good, nil) })
+			requireBadInput(t, "option 2", func() { call(ctx, good, await.Limit(1), await.Detach(), nil) })
 			for i := range good {
 				if name == "Gather2" && i == 2 || name == "Queue" || strings.HasSuffix(name, "Seq") {
 					continue
 				}
 				tasks := slices.Clone(good)
 				tasks[i] = nil
-				requireBadInput(t, fmt.Sprint("task ", i), func() { call(t.Context(), tasks) })
-				requireBadInput(t, fmt.Sprint("task ", i), func() { call(t.Context(), tasks, await.Detach()) })
+				requireBadInput(t, fmt.Sprint("task ", i), func() { call(ctx, tasks) })
+				requireBadInput(t, fmt.Sprint("task ", i), func() { call(ctx, tasks, await.Detach()) })
 			}
 		})
 	}

@@ -350,14 +350,17 @@ func TestGatherContext(t *testing.T) {
 		eachGather(t, func(t *testing.T, gather gatherFunc) {
 			ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), key{}, "value"), time.Hour)
 			defer cancel()
-			var inner context.Context
-			_, err := gather(ctx, func(ctx context.Context) (int, error) { inner = ctx; return 1, ctx.Err() }, tasktest.Deaf(0, 1))
+			var cause func() error
+			_, err := gather(ctx, func(inner context.Context) (int, error) {
+				assert.Equal(t, "value", inner.Value(key{}))
+				want, _ := ctx.Deadline()
+				got, _ := inner.Deadline()
+				assert.Equal(t, want, got)
+				cause = func() error { return context.Cause(inner) }
+				return 1, cause()
+			}, tasktest.Deaf(0, 1))
 			require.NoError(t, err)
-			require.Equal(t, "value", inner.Value(key{}))
-			want, _ := ctx.Deadline()
-			got, _ := inner.Deadline()
-			require.Equal(t, want, got)
-			require.Equal(t, await.ErrStopped, context.Cause(inner))
+			require.Equal(t, await.ErrStopped, cause())
 			require.NoError(t, ctx.Err(), "the caller's context is left alone")
 		})
 	})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -418,18 +417,6 @@ func TestDetach(t *testing.T) {
 			require.Same(t, err, cause)
 		})
 	})
-	t.Run("lets First return at the first success", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			key, value, err := await.First(await.AsCompleted(t.Context(), []await.Task[int]{
-				tasktest.Deaf(time.Hour, 10), tasktest.After(time.Second, 20),
-			}, await.Detach()))
-			require.NoError(t, err)
-			require.Equal(t, []int{1, 20}, []int{key, value})
-			require.Equal(t, time.Second, time.Since(start))
-			afterDetached(time.Hour)
-		})
-	})
 	runDoors(t, "starts nothing when the context has ended", func(t *testing.T, d door) {
 		var c counter
 		results := d.run(t, endsAfter(t, 0), c.wrap(instant(2)...), await.Detach())
@@ -729,13 +716,13 @@ func TestName(t *testing.T) {
 	runDoorsForReal(t, "that is empty, or not given, is no label", func(t *testing.T, d door) {
 		for _, opts := range [][]await.Option{nil, {await.Name("")}, {await.Name("crawl"), await.Name("")}} {
 			var record string
-			labeled := false
+			found := false
 			d.run(t, tenant(t), []await.Task[int]{func(ctx context.Context) (int, error) {
-				_, labeled = pprof.Label(ctx, "await")
+				_, found = pprof.Label(ctx, "await")
 				record = ownRecord(t)
 				return 1, nil
 			}}, opts...)
-			require.False(t, labeled)
+			require.False(t, found)
 			require.NotContains(t, record, `"await":`)
 		}
 	})
@@ -818,7 +805,9 @@ func traceOf(t *testing.T, f func()) string {
 func requireTraced(t *testing.T, trace string, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
-		assert.True(t, strings.Contains(trace, string(rune(len(text)))+text), "%q is not in the trace", text)
+		if !strings.Contains(trace, string(rune(len(text)))+text) { // the failure must not print the trace
+			t.Errorf("%q is not in the trace", text)
+		}
 	}
 }
 
@@ -902,17 +891,17 @@ func TestNameInTraces(t *testing.T) {
 			requirePanicError(t, raisedBy(t, func() {
 				d.run(t, t.Context(), []await.Task[int]{exploding(0, "boom")}, await.Name("crawl"))
 			}), 0, "boom")
-			var inner context.Context
+			var inner func() context.Context
 			results := d.run(t, t.Context(), []await.Task[int]{
-				func(ctx context.Context) (int, error) { inner = ctx; return 1, nil },
+				func(ctx context.Context) (int, error) { inner = func() context.Context { return ctx }; return 1, nil },
 				exploding(0, "boom"), tasktest.Exiting[int](0), tasktest.Failing[int](0, tasktest.ErrBoom),
 			}, await.Limit(1), await.Recover(), await.Name("crawl"))
-			label, _ := pprof.Label(inner, "await")
+			label, _ := pprof.Label(inner(), "await")
 			require.Equal(t, "crawl", label)
 			require.Equal(t, await.Result[int]{Value: 1}, results[0])
 			requirePanicError(t, results[1].Err, 1, "boom")
 			if !d.failsFast() {
-				require.Equal(t, await.ErrStopped, context.Cause(inner))
+				require.Equal(t, await.ErrStopped, context.Cause(inner()))
 				require.Equal(t, []await.Result[int]{{Err: await.ErrGoexit}, {Err: tasktest.ErrBoom}}, results[2:])
 			}
 		})
@@ -1430,7 +1419,7 @@ func TestOnDiscard(t *testing.T) {
 			if w.queue && name == "waiting" {
 				return // see the tests of Queue
 			}
-			for round := range rounds(300) {
+			for round := range rounds(100) {
 				const n = 40
 				rng := rand.New(rand.NewPCG(5, uint64(round)))
 				var values [n]atomic.Int32
@@ -1767,28 +1756,6 @@ func TestLimiter(t *testing.T) {
 		group.Wait()
 		require.Equal(t, []string{"0s a0", "1s a1", "2s b0", "3s c0", "4s a2", "5s b1", "6s c1", "7s b2", "8s c2"}, log.lines)
 	})
-	t.Run("gives places to a long line in its order", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			l := await.NewLimiter(3)
-			var order []int
-			var mu sync.Mutex
-			var group sync.WaitGroup
-			for i := range 50 {
-				group.Go(func() {
-					await.Settle(t.Context(), []await.Task[int]{func(context.Context) (int, error) {
-						mu.Lock()
-						order = append(order, i)
-						mu.Unlock()
-						time.Sleep(time.Minute + time.Duration(i)) // so that no two end at once
-						return 0, nil
-					}}, await.Within(l))
-				})
-				time.Sleep(time.Second)
-			}
-			group.Wait()
-			require.Equal(t, below(50), order)
-		})
-	})
 	t.Run("is shared by calls of every kind, and no place is idle while one waits", func(t *testing.T) {
 		for _, n := range []int{1, 2, 4, 7} {
 			synctest.Test(t, func(t *testing.T) {
@@ -1835,35 +1802,6 @@ func TestLimiter(t *testing.T) {
 			require.EqualValues(t, 5, stages[1].peak.Load())
 			require.EqualValues(t, n, stages[1].started.Load())
 		})
-	})
-	t.Run("loses no place, whatever its calls do", func(t *testing.T) {
-		for _, places := range []int{1, 2, 8} {
-			l := await.NewLimiter(places)
-			var c counter
-			for range rounds(30) {
-				var group sync.WaitGroup
-				for _, d := range doors {
-					for i := range 3 {
-						group.Go(func() {
-							tasks := c.wrap(slices.Repeat([]await.Task[int]{
-								tasktest.Deaf(0, 0), tasktest.Exiting[int](0), exploding(0, "boom"), tasktest.Failing[int](0, tasktest.ErrBoom),
-								func(context.Context) (int, error) { runtime.Gosched(); return 0, nil },
-							}, 4)...)
-							ctx, cancel := context.WithCancel(t.Context())
-							defer cancel()
-							if i == 2 {
-								tasks[10] = func(context.Context) (int, error) { cancel(); return 0, nil }
-							}
-							d.run(t, ctx, tasks, await.Within(l), await.Recover())
-						})
-					}
-				}
-				group.Wait()
-			}
-			require.LessOrEqual(t, c.peak.Load(), int64(places))
-			requireAllPlaces(t, l, places)
-		}
-		tasktest.RequireNoWorkers(t)
 	})
 	runWaysForReal(t, "loses no place that comes when the loop has been left, or the context has ended", func(t *testing.T, w way) {
 		for _, opts := range [][]await.Option{nil, {await.Detach()}} {
@@ -1915,41 +1853,22 @@ func TestLimiter(t *testing.T) {
 	})
 }
 
-// A callTree is a tree of calls within a limiter: each task above the leaves
-// makes a call, and the leaves are counted.
-type callTree struct {
-	counter
-	width int
-	leaf  func(ctx context.Context, path int) (int, error) // path numbers the leaves
-	door  func(level int) door
-	opts  []await.Option
-}
-
-// task is the task at the top of a tree of that depth; a leaf has depth 0.
-func (n *callTree) task(t *testing.T, depth, path int) await.Task[int] {
+// nested is a task that makes a call for width tasks, each of which does the
+// same, until at depth 0 it is leaf.
+func nested(t *testing.T, d door, width, depth int, leaf await.Task[int], opts ...await.Option) await.Task[int] {
 	t.Helper()
 	if depth == 0 {
-		return n.one(func(ctx context.Context) (int, error) { return n.leaf(ctx, path) })
+		return leaf
 	}
-	return func(ctx context.Context) (int, error) { return 0, n.run(ctx, t, depth, path) }
+	below := tasktest.Copies(width, nested(t, d, width, depth-1, leaf, opts...))
+	return func(ctx context.Context) (int, error) {
+		var errs []error
+		for _, result := range d.run(t, ctx, below, opts...) {
+			errs = append(errs, result.Err)
+		}
+		return 0, errors.Join(errs...)
+	}
 }
-
-// run makes the call for the tasks below one of that depth.
-func (n *callTree) run(ctx context.Context, t *testing.T, depth, path int) error {
-	t.Helper()
-	tasks := make([]await.Task[int], n.width)
-	for i := range tasks {
-		tasks[i] = n.task(t, depth-1, path*n.width+i)
-	}
-	var errs []error
-	for _, result := range n.door(depth).run(t, ctx, tasks, n.opts...) {
-		errs = append(errs, result.Err)
-	}
-	return errors.Join(errs...)
-}
-
-// aSecond is a leaf that takes a second.
-func aSecond(context.Context, int) (int, error) { time.Sleep(time.Second); return 0, nil }
 
 // requireBusy fails if so many leaves of a second each have taken too little
 // time for the places, or twice as much. A place is idle while its task waits
@@ -1970,50 +1889,15 @@ func TestWithinNested(t *testing.T) {
 		for places := 1; places <= 3; places++ {
 			for _, shape := range []struct{ width, depth, leaves int }{{2, 5, 32}, {3, 4, 81}} {
 				l := await.NewLimiter(places)
-				n := callTree{width: shape.width, leaf: aSecond, door: func(int) door { return d }, opts: []await.Option{await.Within(l)}}
+				var c counter
 				start := time.Now()
-				require.NoError(t, n.run(t.Context(), t, shape.depth, 0))
-				require.EqualValues(t, shape.leaves, n.started.Load())
-				require.EqualValues(t, places, n.peak.Load())
+				_, err := nested(t, d, shape.width, shape.depth, c.one(tasktest.Deaf(time.Second, 0)), await.Within(l))(t.Context())
+				require.NoError(t, err)
+				require.EqualValues(t, shape.leaves, c.started.Load())
+				require.EqualValues(t, places, c.peak.Load())
 				requireBusy(t, shape.leaves, places, time.Since(start))
 				requireFree(t, l, places)
 			}
-		}
-	})
-	t.Run("may be of all kinds, with a limit of each", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			for places := 1; places <= 3; places++ {
-				l := await.NewLimiter(places)
-				n := callTree{width: 2, leaf: aSecond, door: func(level int) door { return doors[level%len(doors)] },
-					opts: []await.Option{await.Within(l), await.Limit(2)}}
-				start := time.Now()
-				require.NoError(t, n.run(t.Context(), t, 7, 0))
-				require.EqualValues(t, places, n.peak.Load())
-				requireBusy(t, 128, places, time.Since(start))
-				requireFree(t, l, places)
-			}
-		})
-	})
-	runDoors(t, "several calls of one task at once compete for its place", func(t *testing.T, d door) {
-		thrice := d
-		thrice.run = func(t testing.TB, ctx context.Context, tasks []await.Task[int], opts ...await.Option) []await.Result[int] {
-			var all [3][]await.Result[int]
-			var group sync.WaitGroup
-			for i := range all {
-				group.Go(func() { all[i] = d.run(t, ctx, tasks, opts...) })
-			}
-			group.Wait()
-			return slices.Concat(all[:]...)
-		}
-		for places := 1; places <= 3; places++ {
-			l := await.NewLimiter(places)
-			n := callTree{width: 2, leaf: aSecond, door: func(int) door { return thrice }, opts: []await.Option{await.Within(l)}}
-			start := time.Now()
-			require.NoError(t, n.run(t.Context(), t, 3, 0))
-			require.EqualValues(t, 6*6*6, n.started.Load())
-			require.EqualValues(t, places, n.peak.Load())
-			requireBusy(t, 6*6*6, places, time.Since(start))
-			requireFree(t, l, places)
 		}
 	})
 
@@ -2121,7 +2005,8 @@ func TestWithinNested(t *testing.T) {
 		l := await.NewLimiter(1)
 		var c counter
 		start := time.Now()
-		inside(t, l, func(context.Context) { d.run(t, endsAfter(t, time.Minute), c.wrap(seconds(1)...), await.Within(l)) })
+		other := endsAfter(t, time.Minute)
+		inside(t, l, func(context.Context) { d.run(t, other, c.wrap(seconds(1)...), await.Within(l)) })
 		require.Zero(t, c.started.Load())
 		require.Equal(t, time.Minute, time.Since(start))
 		requireFree(t, l, 1)
@@ -2288,46 +2173,25 @@ func TestWithinNested(t *testing.T) {
 	})
 	runDoors(t, "costs no place, however its tasks end", func(t *testing.T, d door) {
 		l := await.NewLimiter(2)
-		n := callTree{
-			width: 1, // so that Gather, which ends with the first error, runs them all
-			leaf:  func(ctx context.Context, path int) (int, error) { return slices.Collect(maps.Values(ends))[path](ctx) },
-			door:  func(int) door { return d },
-			opts:  []await.Option{await.Within(l), await.Recover()},
-		}
-		for path := range ends {
-			n.leaf = func(ctx context.Context, _ int) (int, error) { return ends[path](ctx) }
+		for name, end := range ends {
 			start := time.Now()
-			err := n.run(t.Context(), t, 4, 0)
-			require.Equal(t, path == "return", err == nil)
+			_, err := nested(t, d, 1, 4, end, await.Within(l), await.Recover())(t.Context())
+			require.Equal(t, name == "return", err == nil)
 			require.Equal(t, time.Second, time.Since(start))
 			requireFree(t, l, 2)
 		}
-		n.width, n.opts = 3, []await.Option{await.Within(l)}
-		n.leaf = func(ctx context.Context, path int) (int, error) {
-			if path == 7 {
-				return exploding(time.Second, tasktest.ErrBoom)(ctx)
-			}
-			return aSecond(ctx, path)
-		}
-		require.ErrorIs(t, raisedBy(t, func() { _ = n.run(t.Context(), t, 3, 0) }), tasktest.ErrBoom)
-		require.Zero(t, n.running.Load())
-		requireFree(t, l, 2)
-	})
-	t.Run("costs no place when a test fails in the loop's body", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			l := await.NewLimiter(1)
-			start := time.Now()
-			results := await.Settle(t.Context(), tasktest.Copies(2, func(ctx context.Context) (int, error) {
-				for range await.AsCompleted(ctx, seconds(1, 2, 3), await.Within(l)) {
-					synctest.Wait() // until the second runs
-					runtime.Goexit()
+		var c counter
+		raised := raisedBy(t, func() {
+			_, _ = nested(t, d, 3, 3, c.one(func(ctx context.Context) (int, error) {
+				if c.started.Load() == 7 {
+					return exploding(time.Second, tasktest.ErrBoom)(ctx)
 				}
-				return 0, nil
-			}), await.Within(l))
-			require.Equal(t, []await.Result[int]{{Err: await.ErrGoexit}, {Err: await.ErrGoexit}}, results)
-			require.Equal(t, 6*time.Second, time.Since(start))
-			requireFree(t, l, 1)
+				return tasktest.Deaf(time.Second, 0)(ctx)
+			}), await.Within(l))(t.Context())
 		})
+		require.ErrorIs(t, raised, tasktest.ErrBoom)
+		require.Zero(t, c.running.Load())
+		requireFree(t, l, 2)
 	})
 	// The call has more workers than places, so that most tasks wait for the lent
 	// place or another, whichever is first. What is left of each wait would add up
@@ -2374,153 +2238,5 @@ func TestWithinNested(t *testing.T) {
 				assert.Nil(t, kept.Value())
 			})
 		})
-	})
-}
-
-// A randomTree is a random tree of calls within one limiter.
-type randomTree struct {
-	counter
-	limiter *await.Limiter
-	real    bool // it runs outside of a bubble
-}
-
-// task is a random task, with calls of its own down to depth.
-func (r *randomTree) task(t *testing.T, seed uint64, depth int) await.Task[int] {
-	t.Helper()
-	rng := rand.New(rand.NewPCG(seed, uint64(depth)))
-	if depth == 0 || rng.IntN(4) == 0 {
-		return r.one(r.leaf(rng))
-	}
-	return func(ctx context.Context) (int, error) {
-		var group sync.WaitGroup
-		for range 1 + rng.IntN(3)/2 {
-			below := make([]await.Task[int], 1+rng.IntN(3))
-			for i := range below {
-				below[i] = r.task(t, rng.Uint64(), depth-1)
-			}
-			d, opts := doors[rng.IntN(len(doors))], r.opts(rng)
-			timesOut, leaves := rng.IntN(9) == 0, rng.IntN(6) == 0
-			group.Go(func() {
-				ctx := ctx
-				if timesOut {
-					patience := 2500 * time.Millisecond
-					if r.real {
-						patience = 50 * time.Microsecond
-					}
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, patience)
-					defer cancel()
-				}
-				if !leaves {
-					d.run(t, ctx, below, opts...)
-					return
-				}
-				for range await.AsCompleted(ctx, below, opts...) {
-					break
-				}
-			})
-		}
-		group.Wait()
-		return 0, ctx.Err()
-	}
-}
-
-func (r *randomTree) opts(rng *rand.Rand) []await.Option {
-	opts := []await.Option{await.Recover(), await.Within(r.limiter)}
-	switch rng.IntN(4) {
-	case 0:
-		opts = append(opts, await.Limit(1+rng.IntN(3)), await.Buffer(rng.IntN(3)))
-	case 1:
-		opts = append(opts, await.Limit(1+rng.IntN(3)))
-	}
-	return opts
-}
-
-func (r *randomTree) leaf(rng *rand.Rand) await.Task[int] {
-	d, end, obeys := time.Duration(rng.IntN(4))*time.Second, rng.IntN(6), rng.IntN(2) == 0
-	return func(ctx context.Context) (int, error) {
-		switch {
-		case r.real:
-			for range d / time.Second { // no real sleep
-				runtime.Gosched()
-			}
-		case obeys:
-			_, _ = tasktest.After(d, 0)(ctx)
-		default:
-			time.Sleep(d)
-		}
-		switch end {
-		case 0:
-			runtime.Goexit()
-		case 1:
-			panic("boom")
-		case 2:
-			return 0, tasktest.ErrBoom
-		}
-		return 0, nil
-	}
-}
-
-func TestWithinNestedAtRandom(t *testing.T) {
-	for places := 1; places <= 4; places++ {
-		t.Run(fmt.Sprintf("ends, and reaches and keeps a limit of %d", places), func(t *testing.T) {
-			reached := false
-			for seed := range uint64(40) {
-				synctest.Test(t, func(t *testing.T) {
-					r := &randomTree{limiter: await.NewLimiter(places)}
-					var group sync.WaitGroup
-					for i := range uint64(3) {
-						group.Go(func() {
-							doors[seed%7].run(t, t.Context(), []await.Task[int]{r.task(t, 10*seed+i, 4)}, await.Within(r.limiter), await.Recover())
-						})
-					}
-					group.Wait()
-					require.LessOrEqual(t, r.peak.Load(), int64(places))
-					require.Zero(t, r.running.Load())
-					reached = reached || r.peak.Load() == int64(places)
-					requireFree(t, r.limiter, places)
-				})
-			}
-			require.True(t, reached)
-		})
-		t.Run(fmt.Sprintf("ends, and keeps a limit of %d on real goroutines", places), func(t *testing.T) {
-			l := await.NewLimiter(places)
-			for seed := range uint64(rounds(60)) {
-				r := &randomTree{limiter: l, real: true}
-				var group sync.WaitGroup
-				for i := range uint64(4) {
-					group.Go(func() {
-						doors[(seed+i)%7].run(t, t.Context(), []await.Task[int]{r.task(t, 10*seed+i, 5)}, await.Within(l), await.Recover())
-					})
-				}
-				group.Wait()
-				require.LessOrEqual(t, r.peak.Load(), int64(places))
-				require.Zero(t, r.running.Load())
-			}
-			requireAllPlaces(t, l, places)
-			tasktest.RequireNoWorkers(t)
-		})
-	}
-	t.Run("ends as a recursive Gather of width 5 and depth 4", func(t *testing.T) {
-		for _, places := range []int{1, 2, 3, 8} {
-			l := await.NewLimiter(places)
-			var tree func(ctx context.Context, depth int) (int, error)
-			tree = func(ctx context.Context, depth int) (int, error) {
-				if depth == 0 {
-					return 1, nil
-				}
-				values, err := await.Gather(ctx, await.Tasks(slices.Repeat([]int{depth - 1}, 5), tree), await.Within(l))
-				sum := 1
-				for _, value := range values {
-					sum += value
-				}
-				return sum, err
-			}
-			size, err := tree(t.Context(), 4)
-			require.NoError(t, err)
-			require.Equal(t, 781, size)
-			requireAllPlaces(t, l, places)
-		}
-		tasktest.RequireNoWorkers(t)
 	})
 }

@@ -253,7 +253,7 @@ func TestQueue(t *testing.T) {
 		}
 		require.Equal(t, map[int][]string{1: {"a", "b"}, 2: nil, 3: {"a", "b"}}, got)
 	})
-	t.Run("runs a task that was added twice twice", func(t *testing.T) {
+	t.Run("runs a task as often as it was added", func(t *testing.T) {
 		var q await.Queue[int, int]
 		calls := 0
 		task := func(context.Context) (int, error) { calls++; return calls, nil }
