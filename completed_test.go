@@ -1780,6 +1780,19 @@ func TestAsCompletedPanics(t *testing.T) {
 		require.Equal(t, time.Hour+time.Second, time.Since(start))
 	})
 
+	// The first body ends at second 4, when four results wait, and the second at
+	// second 7. The task panics in between.
+	runWays(t, "are ahead of results that wait", func(t *testing.T, w way) {
+		yielded := 0
+		requireRaised(t, "boom", func() {
+			for range w.loop(t, t.Context(), append(seconds(1, 2, 2, 2, 2), tasktest.Panicking[int](5*time.Second, "boom"))) {
+				yielded++
+				time.Sleep(3 * time.Second)
+			}
+		})
+		require.Equal(t, 2, yielded)
+	})
+
 	runWays(t, "are raised when the last sibling returns", func(t *testing.T, w way) {
 		start := time.Now()
 		requireRaised(t, "boom", func() {
@@ -3177,6 +3190,21 @@ func TestAsCompletedSeqDetach(t *testing.T) {
 		require.EqualValues(t, 2, s.started.Load(), "what the step offers afterwards is dropped")
 	})
 
+	runSeqs(t, "what a step offers when the context has ended is dropped, although the loop goes on", func(t *testing.T, w seqWay) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		s := blockingSeq(closedAfter(20*time.Second), nil)
+		var keys []int
+		for key := range w.loop(ctx, s.tasks, await.Detach()) {
+			keys = append(keys, key)
+			time.Sleep(time.Minute)
+		}
+		require.Equal(t, []int{0, 1}, keys)
+		s.requireOver(t)
+		require.EqualValues(t, 2, s.started.Load())
+		require.EqualValues(t, 3, s.pulled.Load())
+	})
+
 	runSeqs(t, "when the context has ended, the sequence is not asked", func(t *testing.T, w seqWay) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -3531,6 +3559,34 @@ func TestAsCompletedSeqPanics(t *testing.T) {
 				s.requireOver(t)
 			}
 		}
+	})
+
+	// Two may run. Task 1 panics at second 2, in a body that sleeps.
+	runSeqs(t, "of a task end the pulling", func(t *testing.T, w seqWay) {
+		s := endlessSeq(time.Hour)
+		s.task = func(i int) await.Task[int] {
+			switch i {
+			case 0:
+				return tasktest.Deaf(time.Second, 0)
+			case 1:
+				return exploding(2*time.Second, "boom")
+			}
+			return func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				time.Sleep(10 * time.Second)
+				return 0, nil
+			}
+		}
+		start := time.Now()
+		requireRaised(t, "boom", func() {
+			for range w.loop(t.Context(), s.tasks, await.Limit(2)) {
+				time.Sleep(5 * time.Second)
+			}
+		})
+		require.Equal(t, 12*time.Second, time.Since(start))
+		require.EqualValues(t, 3, s.started.Load())
+		require.EqualValues(t, 3, s.pulled.Load())
+		s.requireOver(t)
 	})
 
 	runSeqs(t, "of a task wait for the step", func(t *testing.T, w seqWay) {
