@@ -71,6 +71,7 @@ func overList[T any](f func(context.Context, []await.Task[T], ...await.Option) i
 // loop has ended.
 func overSequence[T any](f func(context.Context, iter.Seq2[int, await.Task[T]], ...await.Option) iter.Seq2[int, await.Result[T]]) func(testing.TB, context.Context, []await.Task[T], ...await.Option) iter.Seq2[int, await.Result[T]] {
 	return func(tb testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]] {
+		tb.Helper()
 		detached := slices.Contains(opts, await.Detach())
 		var mu sync.Mutex
 		var runs, running, begun, open int // guarded by mu
@@ -1810,7 +1811,7 @@ func TestAsCompletedPanics(t *testing.T) {
 	// The loop has many results to read when the panic comes, so that it sees the
 	// panic at that very moment, and must not cancel before the panic does.
 	runWaysForReal(t, "are the cause, however busy the loop is", func(t *testing.T, w way) {
-		for range rounds(200) {
+		for range rounds(500) {
 			const n = 5000
 			var done atomic.Int64
 			fire := make(chan struct{})
