@@ -41,8 +41,10 @@ type wayOf[T any] struct {
 
 	// loop returns the loop over tasks. Each range of it is a run of its own,
 	// of a queue too. It checks what is special about the way each time.
-	loop func(t testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]]
+	loop loopOver[T]
 }
+
+type loopOver[T any] func(tb testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]]
 
 // list reports whether the tasks come from a list.
 func (w wayOf[T]) list() bool { return !w.seq && !w.queue }
@@ -60,7 +62,7 @@ func waysOf[T any]() []wayOf[T] {
 }
 
 // overList adapts a function over a list.
-func overList[T any](f func(context.Context, []await.Task[T], ...await.Option) iter.Seq2[int, await.Result[T]]) func(testing.TB, context.Context, []await.Task[T], ...await.Option) iter.Seq2[int, await.Result[T]] {
+func overList[T any](f func(context.Context, []await.Task[T], ...await.Option) iter.Seq2[int, await.Result[T]]) loopOver[T] {
 	return func(_ testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]] {
 		return f(ctx, tasks, opts...)
 	}
@@ -69,7 +71,7 @@ func overList[T any](f func(context.Context, []await.Task[T], ...await.Option) i
 // overSequence adapts a function over a sequence. Each run checks that the
 // sequence is ranged over at most once, and that nothing of it runs when the
 // loop has ended.
-func overSequence[T any](f func(context.Context, iter.Seq2[int, await.Task[T]], ...await.Option) iter.Seq2[int, await.Result[T]]) func(testing.TB, context.Context, []await.Task[T], ...await.Option) iter.Seq2[int, await.Result[T]] {
+func overSequence[T any](f func(context.Context, iter.Seq2[int, await.Task[T]], ...await.Option) iter.Seq2[int, await.Result[T]]) loopOver[T] {
 	return func(tb testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]] {
 		tb.Helper()
 		detached := slices.Contains(opts, await.Detach())
@@ -1712,7 +1714,7 @@ func TestAsCompletedContext(t *testing.T) {
 					require.ErrorIs(t, r.Err, context.Canceled)
 				}
 			}
-			if round%10 == 0 {
+			if round%50 == 0 {
 				tasktest.RequireNoWorkers(t) // no task begins any more
 			}
 			for i := range begun {
