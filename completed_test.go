@@ -1154,19 +1154,19 @@ func TestAsCompletedLeft(t *testing.T) {
 		}
 	})
 
-	runExits(t, "the tasks are cancelled at the moment of leaving", func(t *testing.T, x exit, w way) {
+	runExits(t, "the tasks are canceled at the moment of leaving", func(t *testing.T, x exit, w way) {
 		start := time.Now()
-		var cancelled time.Duration
+		var canceled time.Duration
 		x.leave(w.loop(t, t.Context(), []await.Task[int]{
 			tasktest.Deaf(time.Second, 0),
 			func(ctx context.Context) (int, error) {
 				<-ctx.Done()
-				cancelled = time.Since(start)
+				canceled = time.Since(start)
 				return 0, nil
 			},
 			tasktest.Deaf(time.Minute, 0),
 		}), func() { time.Sleep(time.Second) })
-		require.Equal(t, 2*time.Second, cancelled)
+		require.Equal(t, 2*time.Second, canceled)
 		require.Equal(t, time.Minute, time.Since(start))
 	})
 
@@ -1753,14 +1753,14 @@ func TestAsCompletedPanics(t *testing.T) {
 		start := time.Now()
 		var c counter
 		var cause error
-		var cancelled time.Duration
+		var canceled time.Duration
 		tasks := c.wrap(slices.Concat([]await.Task[int]{
 			tasktest.Deaf(1*time.Second, 0),
 			tasktest.Deaf(1*time.Second, 1), // waits to be read
 			tasktest.Panicking[int](2*time.Second, "boom"),
 			func(ctx context.Context) (int, error) {
 				<-ctx.Done()
-				cause, cancelled = context.Cause(ctx), time.Since(start)
+				cause, canceled = context.Cause(ctx), time.Since(start)
 				time.Sleep(10 * time.Second)
 				return 3, nil
 			},
@@ -1775,7 +1775,7 @@ func TestAsCompletedPanics(t *testing.T) {
 		})
 		require.Equal(t, "boom", raised.Value)
 		require.Equal(t, 1, yielded, "the panic is ahead of results that wait")
-		require.Equal(t, 2*time.Second, cancelled)
+		require.Equal(t, 2*time.Second, canceled)
 		require.Same(t, raised, cause)
 		// Two started at second 1 in the place of the first two.
 		require.EqualValues(t, 7, c.started.Load())
