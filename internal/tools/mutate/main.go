@@ -3,7 +3,7 @@
 // each, and prints the changes that no test fails on: the survivors. A test
 // that hangs has failed; when all together take too long, that is printed too.
 //
-//	go run -C internal/mutate . [-file RE] [-resume FILE]
+//	go run -C internal/tools/mutate . [-file RE] [-resume FILE]
 //
 // A survivor is a missing test, or code that could go, or it is equivalent:
 // no user could tell the difference. Those are listed in equivalent.txt, with
@@ -47,7 +47,7 @@ func main() {
 // to be equivalent.
 func run(ctx context.Context, args []string, stdout io.Writer) (clean bool, err error) {
 	flags := flag.NewFlagSet("mutate", flag.ContinueOnError)
-	dir := flags.String("dir", "../..", "the `folder` of the package to mutate")
+	dir := flags.String("dir", "../../..", "the `folder` of the package to mutate")
 	file := flags.String("file", "", "mutate only files whose path matches this `regexp`")
 	equivalent := flags.String("equivalent", "equivalent.txt", "the `file` that lists equivalent mutants")
 	resume := flags.String("resume", "", "skip mutants that this `file` says were killed, and add to it")
