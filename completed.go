@@ -1,20 +1,23 @@
-// Package await runs tasks at the same time and gives their results to a
-// range loop in the order in which they finish, or all together in input
-// order. It is to Go what as_completed and gather are to Python's asyncio.
+// Package await runs Go functions concurrently. A range loop gets their results
+// as they finish, or they come all together in input order. It is to Go what
+// as_completed and gather are to Python's asyncio.
 //
-//	for i, r := range await.AsCompleted(ctx, tasks) {
-//		// the result of tasks[i], the moment it is there
+//	for i, r := range await.AsCompleted(ctx, await.Tasks(urls, fetch), await.Limit(8)) {
+//		if r.Err != nil {
+//			log.Printf("%s: %v", urls[i], r.Err)
+//			continue
+//		}
+//		process(r.Value) // runs as soon as this page is here, while others are still loading
 //	}
 //
-// # One model
+// # Functions
 //
-// Tasks flow from a source, through a crew of goroutines, into a sink. The
-// source is a list of tasks, a sequence that is pulled as the crew gets on,
-// or a [Queue] that grows while it is worked off. The functions differ in the
-// source and in how the results come back:
+// A [Task] is a function. Tasks come from a slice, from an iterator that is
+// pulled lazily, or from a [Queue] to which tasks can be added while it runs.
+// The functions differ in that, and in how the results come back:
 //
 //   - [AsCompleted], [AsCompletedSeq], [Queue.AsCompleted]: each result to a
-//     loop, in the order of finishing
+//     loop, in the order in which the tasks finish
 //   - [InOrder], [InOrderSeq]: each result to a loop, in input order, as early
 //     as that allows
 //   - [Gather]: all values, or the first error
@@ -22,58 +25,77 @@
 //   - [First]: the first success
 //   - [Gather2], [Gather3]: like Gather, for values of different types
 //
-// Without [Limit] every task gets a goroutine at once, unless others are
-// through so quickly that they can take it on: a goroutine may run several
-// tasks one after another. So a task must leave its goroutine as it found it
-// (no [runtime.LockOSThread] without its unlock, no profiler labels left
-// behind). A task never waits for another one unless a limit says so.
+// [Tasks], [Times], [TaskSeq] and [TaskSeq2] make tasks of inputs and one
+// function. [Option] values such as [Limit] change how a call runs its tasks.
 //
-// # The end is the end
+// Without [Limit] all tasks of a list run at once: 20,000 tasks that each open
+// a file need 20,000 file descriptors. A task never waits for another one unless a
+// limit says so. A goroutine that has finished one task may run another, so a
+// task must leave its goroutine as it found it: no [runtime.LockOSThread]
+// without its unlock, no profiler labels left behind.
 //
-// A call, or the loop over it, ends when all tasks are done, or earlier: by
-// break, return, goto, a panic or [runtime.Goexit] in the loop's body, or the
-// stop function of [iter.Pull2]. However it ends, the context of the tasks
-// is cancelled, no further task starts, and control leaves only when every
-// task that was running has returned. So no goroutine outlives the loop, a
-// deferred Close after it is safe, and there is nothing to close or to drain.
-// A task that does not heed its context holds up that end; [Detach] is for
-// those.
+// # Leaving the loop
 //
-// [context.Cause] of a task's context tells why it ended: [ErrStopped] when
-// the loop has ended, the [*TaskError] that made a Gather fail, the
-// [*PanicError] of another task, or the cause of the caller's context. A task
-// that returns it in place of ctx.Err() makes its errors clearer.
+// The body of the loop runs on the caller's goroutine, one result at a time,
+// so it needs no lock.
 //
-// # The caller's context
+// The loop ends when all tasks are done, or earlier: by break, return, goto, a
+// panic or [runtime.Goexit] in the body, or the stop function of [iter.Pull2].
+// However it ends, the tasks' context is canceled, no further task starts, and
+// control leaves the loop only when every task that was running has returned,
+// and the sequence's step too. So nothing of the call outlives the loop, and
+// there is nothing to close. A task that ignores its context delays the end;
+// see [Detach]. What a task waits for besides its context can be woken by
+// [OnCancel].
 //
-// Every task gets a context that is a child of the caller's. When the
-// caller's context ends, no further task starts. Tasks that run are waited
-// for, and what they return counts, as does what had finished before. Tasks
-// of a list that never ran have the error [ErrNotStarted]; a sequence is not
-// pulled any further, and the rest of a [Queue] stays there.
+// What is tied to a task's context cannot be used after the end: the Body of an
+// http.Response, for one, or sql.Rows. Read it in the task, or in the body of
+// the loop.
+//
+// # Cancellation
+//
+// Every task gets a context that is a child of the caller's. When the caller's
+// context ends, no further task starts. Running tasks are waited for, and their
+// results are delivered, as are those of tasks that finished earlier. Each task
+// of a list that never ran has an error that matches [ErrNotStarted], the cause
+// of the context and its Err. A loop over a sequence that was cut short ends
+// with such a result too (see [AsCompletedSeq]), so it does not look like one
+// that finished. Tasks of a [Queue] that have not started remain there.
+//
+// [context.Cause] of a task's context tells why it ended: [ErrStopped] when the
+// loop has ended, the [*TaskError] that made a Gather fail, the [*PanicError]
+// of another task, or the cause of the caller's context. Tasks should return it
+// rather than ctx.Err().
+//
+// To start no more tasks but finish what runs, let the task work with
+// [context.WithoutCancel] of its context.
 //
 // # Panics
 //
-// A task's panic is never lost. The context of the other tasks is cancelled
-// at once, with the [*PanicError] as its cause, and once those that run have
-// returned, the call panics with it on the caller's goroutine, ahead of
-// results that still wait. It has the stack of the task. That differs from
-// errgroup, where a task's panic crashes the program: golang.org/x/sync
-// v0.14.0 raised it in Wait (golang/go#53757), and v0.16.0 took that back,
-// because the panic came late, without its stack, and not at all in a program
-// that hung before Wait. Here a caller is waiting by construction, the stack
-// travels along, and the other tasks are told to end. With [Recover] a panic
-// is an error like any other.
+// A task's panic is never lost. The context of the other tasks is canceled at
+// once, with the [*PanicError] as its cause. When those that run have returned,
+// the call panics with it on the caller's goroutine, before any result that has
+// not been read. The value carries the stack of the task. With [Recover] a
+// panic is an error like any other.
 //
-// A task that calls [runtime.Goexit], as a test's t.FailNow does, has the
-// error [ErrGoexit].
+// This differs from errgroup, where a task's panic crashes the program:
+// golang.org/x/sync v0.14.0 raised it in Wait (golang/go#53757), and v0.16.0
+// took that back, because the panic came late, without its stack, and not at
+// all in a program that hung before Wait. Here the caller is already waiting,
+// the stack travels along, and the other tasks are canceled.
+//
+// A task that calls [runtime.Goexit], as a test's t.FailNow does, has the error
+// [ErrGoexit]. Nothing hangs, and its place under a limit is free again.
 //
 // # Cost
 //
-// A call on a list allocates a fixed number of times, five or so without
-// options, whatever the number of tasks, and memory for the results. A task
-// that returns at once costs about as much as sending its result through a
-// channel. Results that wait are kept until the loop takes them or ends.
+// A call on a list without options allocates five or six times, whatever the
+// number of tasks, and memory for the results. A task that returns at once
+// costs about as much as a send on a channel. Results wait in memory until the
+// loop reads them or ends.
+//
+// Recipes for retries, timeouts, rate limits, progress bars, traces and more
+// are in internal/recipes of the repository.
 package await
 
 import (
@@ -83,34 +105,36 @@ import (
 	"github.com/ascompleted/await/internal/crew"
 )
 
-// A Result is what one task returned: Value is kept also when Err is not nil.
+// A Result is what one task returned. Value is kept also when Err is not nil.
 //
 // If the task did not return, Value is zero and Err says why: it matches
-// [ErrNotStarted] or [ErrGoexit], is a [*PanicError] (with [Recover]), or is
-// the cause of the caller's context (with [Detach]).
+// [ErrNotStarted] or [ErrGoexit], is a [*PanicError] (with [Recover]), or
+// matches the cause of the caller's context and its Err (with [Detach]).
 type Result[T any] struct {
 	Value T
 	Err   error
 }
 
 // AsCompleted yields the index and the result of every task, in the order in
-// which the tasks finish, each as soon as it is there.
+// which the tasks finish, each as soon as it is available. The index is that of
+// the task in the slice, not a counter.
 //
-// The call itself starts nothing; the range does. Ranging again runs the
-// tasks again, and several goroutines may range the same value at once, each
-// a run of its own. Each run leaves the slice as it is, and so must the
-// caller until it has ended. A task that stands in the list twice runs twice.
+// Calling AsCompleted starts nothing; the range statement does, or the first
+// call of next of [iter.Pull2]. Ranging again runs the tasks again, and several
+// goroutines may range over the same value at once, each a run of its own. Do
+// not modify the slice while a loop over it runs. A task that occurs twice in
+// the slice runs twice. Options are read at the call.
 //
-// The loop blocks until the next task has finished. A slow loop does not hold
-// tasks back: results wait in a buffer with room for all of them, unless
-// [Buffer] says less. A failed task is a result like any other, and the loop
-// goes on. What a task wrote before it returned is visible to the loop when
-// it gets the result.
+// The loop blocks until the next task has finished. A slow loop does not delay
+// tasks: results wait in a buffer with room for all of them, unless [Buffer]
+// says less. A failed task is a result like any other, and the loop goes on.
+// What a task wrote before it returned is visible to the body that gets its
+// result.
 //
-// Leaving the loop cancels the tasks that run and waits for them. When ctx
-// ends, the results of tasks that have begun come first; then, in input
-// order, the others, with an error that matches [ErrNotStarted] and the cause
-// of ctx. A task's panic ends the loop and is raised again, as the package
+// Leaving the loop cancels the running tasks and waits for them. When ctx ends,
+// the results of tasks that have started come first; then, in input order, the
+// others, with an error that matches [ErrNotStarted], the cause of ctx and
+// ctx.Err(). A task's panic ends the loop and is raised again, as the package
 // comment says.
 //
 // AsCompleted panics at once if ctx, a task or an option is nil.
@@ -122,13 +146,12 @@ func AsCompleted[T any](ctx context.Context, tasks []Task[T], opts ...Option) it
 }
 
 // InOrder yields the index and the result of every task in input order, each
-// as soon as it and all before it are there. The tasks run concurrently,
-// as with [AsCompleted], of which everything else said holds too.
+// as soon as it and all before it are available. Otherwise it is like
+// [AsCompleted]: the tasks run concurrently, and they finish in any order.
 //
-// Results that finish before their turn wait; with [Limit] l and [Buffer] b at
-// most l + b tasks are started and not yet yielded, whatever the first of them
-// does. When ctx ends, the tasks that have begun still come with what they
-// return; those after them have an error that matches [ErrNotStarted].
+// Results that finish before their turn wait. With [Limit] n and [Buffer] b, at
+// most n + b tasks are started and not yet yielded, even if the first of them
+// is slow.
 //
 // InOrder panics at once if ctx, a task or an option is nil.
 func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.Seq2[int, Result[T]] {
@@ -139,27 +162,37 @@ func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.S
 }
 
 // AsCompletedSeq is [AsCompleted] for a sequence of tasks, each with a key that
-// comes back with its result: [TaskSeq] pairs inputs with tasks, [slices.All]
-// gives the tasks of a list their index, and [maps.All] tasks their name. The
-// sequence may be endless. With [Limit] l, or [Within] a limiter for l tasks,
-// the call takes constant memory: at most l tasks run, and at most [Buffer]
-// results wait, by default l; then the sequence waits for the loop. Without a
-// limit, nothing holds it back.
+// comes back with its result. [TaskSeq] pairs inputs with tasks, [slices.All]
+// pairs the tasks of a list with their indexes, and [maps.All] those of a map
+// with their names. The sequence may be endless: with a limit, the call takes
+// constant memory.
 //
-// The sequence is pulled only when a task can start (with [Within]: by one
-// task more, which waits for its place), by one goroutine of the call at a time,
-// and never after its end. When the loop ends, it is stopped, and what it has
-// deferred has run when control leaves the loop. There is one exception: if
-// the sequence is in the middle of its next step then, be it blocked for
-// ever, it does not hold up the end; it is stopped when that step returns, and
-// the task that it then offers is not started. So a sequence that may block,
-// as on a channel, should heed a context that the caller cancels.
+// One goroutine of the call ranges over the sequence, at the same time as the
+// body of the loop runs: what both use needs a lock. The next task is pulled
+// only when there is a free slot for it. With [Limit] n, at most n tasks run,
+// and at most n + b are started and not yet yielded, where b is set by [Buffer]
+// and n by default; then the sequence waits for the loop. [Within] a limiter
+// pulls one task more, which waits for its slot. Without a limit, nothing
+// holds the sequence back.
 //
-// When ctx ends, the sequence is not pulled any further, and the loop ends
-// with the results of the tasks that have begun. A panic in the sequence, or
-// a nil task, is raised again as a task's panic is; a panic after the loop's
-// end crashes the program. If the sequence calls [runtime.Goexit], that is
-// raised as a [*PanicError] too, with the Value [ErrGoexit].
+// When the loop has ended, nothing of the sequence runs, and what it deferred
+// has run: the scanner, the rows or the map behind it are the caller's again.
+// So the end waits for a step of the sequence as it does for a task. If the
+// sequence can block, as on a channel, let it watch a context that [OnCancel]
+// cancels; or use [Detach], which does not wait.
+//
+// When ctx ends, running tasks are waited for, and so is a step of the
+// sequence. Every task that the sequence has offered yields one result: those
+// that have not started come last, with an error that matches [ErrNotStarted].
+// If there is none of those, and the sequence has not ended, it is asked for
+// one task more, which is not started. So a loop that was cut short always
+// ends with such a result, under a real key. (With Detach nothing is awaited or
+// asked.) A sequence that itself ends because of a context should say so by
+// offering an error; see [TaskSeq2].
+//
+// A panic in the sequence, or a nil task, is raised again as a task's panic is,
+// and so is a sequence's [runtime.Goexit], as a [*PanicError] with the Value
+// [ErrGoexit].
 //
 // AsCompletedSeq panics at once if ctx, the sequence or an option is nil.
 func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {
@@ -170,9 +203,9 @@ func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], 
 }
 
 // InOrderSeq is [InOrder] for a sequence of tasks, as [AsCompletedSeq] is
-// AsCompleted for one. With [Limit] l and [Buffer] b at most l + b tasks are
-// started and not yet yielded, whatever the first of them does; and while
-// there are fewer, l run.
+// [AsCompleted] for one. With [Limit] n and [Buffer] b, at most n + b tasks are
+// started and not yet yielded, even if the first of them is slow; and while
+// there are fewer, n run.
 //
 // InOrderSeq panics at once if ctx, the sequence or an option is nil.
 func InOrderSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {

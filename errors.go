@@ -11,30 +11,40 @@ import (
 	"github.com/ascompleted/await/internal/crew"
 )
 
-var (
-	// ErrGoexit is the error of a task that ended by [runtime.Goexit], as a
-	// test's t.FailNow, t.Skip or a failed require do. Such a task has
-	// returned nothing, so its value is zero.
-	ErrGoexit = errors.New("await: the task called runtime.Goexit")
+// ErrGoexit is the error of a task that ended by [runtime.Goexit], as a test's
+// t.FailNow, t.Skip or a failed require do. Such a task has returned nothing,
+// so its value is zero.
+var ErrGoexit = errors.New("await: the task called runtime.Goexit")
 
-	// ErrNotStarted is the error of a task that never ran, because the
-	// caller's context ended first. The error that the loop gets wraps the
-	// cause too: it matches both ErrNotStarted and [context.Cause] of the
-	// caller's context under [errors.Is].
-	ErrNotStarted = errors.New("await: the task was not started")
+// ErrNotStarted is the error of a task that never ran because the caller's
+// context ended first. The error in the result wraps it: under [errors.Is] it
+// matches ErrNotStarted, the [context.Cause] of the caller's context, and its
+// Err.
+//
+// It also matches the error of a task that did run and returned the error of a
+// call of its own. A task that wraps such an error with %v instead of %w keeps
+// the two apart; of Gather's errors, [*TaskError] has the Index.
+var ErrNotStarted = errors.New("await: the task was not started")
 
-	// ErrStopped is the [context.Cause] of a task's context when the loop
-	// over the results has ended: by break, return, a panic, or because
-	// everything is done. No function of this package returns it.
-	ErrStopped = errors.New("await: the loop over the results has ended")
+// ErrStopped is the [context.Cause] of a task's context when the loop over the
+// results has ended: by break, return, a panic, or because everything is done.
+// A call gets it as an error only from a task that returned it.
+var ErrStopped = errors.New("await: the loop over the results has ended")
 
-	// ErrNoTasks is what [First] returns when there was no result at all.
-	ErrNoTasks = errors.New("await: no tasks")
-)
+// ErrNoTasks is what [First] returns when there was no result at all.
+var ErrNoTasks = errors.New("await: no tasks")
 
 // TaskError is the error of [Gather], [Gather2] and [Gather3]: the first task
-// to fail, and how. It is also the [context.Cause] of the context of the
+// to fail, and its error. It is also the [context.Cause] of the context of the
 // tasks that were running then.
+//
+// Its text is that of Err alone, so nested calls read well. To get the index, or
+// the bare error:
+//
+//	var failed *await.TaskError
+//	if errors.As(err, &failed) {
+//		log.Printf("%s: %v", inputs[failed.Index], failed.Err)
+//	}
 type TaskError struct {
 	Index int   // of the task, from 0
 	Err   error // what it returned, or why it did not return: see Result
@@ -52,23 +62,24 @@ func (e *TaskError) Unwrap() error { return e.Err }
 // of the task's result.
 type PanicError struct {
 	// Key is the index or the key of the task that panicked. It is nil if the
-	// panic is that of a sequence, or of a function of [OnCancel] or
+	// panic is that of the sequence, or of a function given to [OnCancel] or
 	// [OnDiscard].
 	Key any
 
-	// Value is what was panicked with: a *runtime.PanicNilError for panic(nil).
+	// Value is the argument of panic: a *runtime.PanicNilError for panic(nil).
 	Value any
 
-	// Stack is the stack of that panic, as from debug.Stack. If others
-	// panicked too before the call could end, their values and stacks follow:
-	// those of ten, and then their number.
+	// Stack is the stack of the panic, as from debug.Stack. Panics that came
+	// later, before the call could end, follow it: ten in full, and then the
+	// number of the others.
 	Stack []byte
 
 	of crew.Origin
 }
 
-// Error returns the task's index or key, of which at most 100 bytes, and the
-// value and the stack.
+// Error returns a text that names the task by its index or key, followed by
+// the value and the stack. At most 100 bytes of the key are shown, and a
+// pointer as its address.
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("await: %s panicked: %v\n\n%s", e.who(), e.Value, e.Stack)
 }

@@ -9,24 +9,26 @@ import (
 	"github.com/ascompleted/await/internal/crew"
 )
 
-// Gather runs the tasks at the same time and returns their values in input
-// order, or the first error.
+// Gather runs the tasks concurrently and returns their values in input order,
+// or the first error.
 //
-// It blocks until every task that has started has returned. The first task to
-// fail, in time, decides: the error is a [*TaskError] with its index; the
-// other tasks are cancelled at once, with that error as the cause; nothing
-// further starts; and whatever they return because of it never replaces the
-// error. If ctx ends first, the error is that of a task that gave up, or of
-// the first task that was not started; the latter matches [ErrNotStarted] and
-// the cause of ctx.
+// It blocks until every task that has started has returned. The error that
+// happened first wins: it is returned as a [*TaskError] with the index of its
+// task. The other tasks are canceled at once, with that error as the cause, and
+// nothing further starts. Errors that they return because of that never
+// replace it. If ctx ends first, the error is that of a task that gave up, or
+// of the first task that never ran; the latter matches [ErrNotStarted], the
+// cause of ctx and ctx.Err().
 //
 // The slice always has one slot per task: the values of those that succeeded,
-// and zero for the others ([Settle] tells which is which). What a task wrote
-// is visible after the return. For no tasks it is empty, and the error is nil.
-// A task's panic is raised again, as the package comment says. With [Detach],
+// and zero for the others ([Settle] tells which is which). For no tasks it is
+// empty, and the error is nil. What a task wrote before it returned is visible
+// after the call. A value that is tied to the tasks' context, such as a
+// response with an unread body, cannot be used after the call. With [Detach],
 // tasks that still run are not waited for, and their values are zero.
 //
-// Gather panics at once if ctx, a task or an option is nil.
+// A task's panic is raised again, as the package comment says. Gather panics at
+// once if ctx, a task or an option is nil.
 func Gather[T any](ctx context.Context, tasks []Task[T], opts ...Option) ([]T, error) {
 	opts = check(ctx, tasks, opts)
 	values := make([]T, len(tasks))
@@ -34,17 +36,18 @@ func Gather[T any](ctx context.Context, tasks []Task[T], opts ...Option) ([]T, e
 	return values, err
 }
 
-// Settle runs the tasks at the same time and returns every outcome, in input
-// order. It never cancels: a failed task has no effect on the others.
+// Settle runs the tasks concurrently and returns every outcome, in input order.
+// It never cancels: a failed task has no effect on the others.
 //
-// It blocks until every task that has started has returned. There is one
-// result per task, in one of three states: a value; an error; or, if ctx ended
-// before the task ran, an error that matches [ErrNotStarted] and the cause of
-// ctx. What a task wrote is visible after the return. A task's panic is raised
-// again, as the package comment says. With [Detach], tasks that still run
-// when ctx ends are not waited for; their error is the cause of ctx.
+// It blocks until every task that has started has returned. There is one result
+// per task, in one of three states: a value; an error; or, if ctx ended before
+// the task ran, an error that matches [ErrNotStarted], the cause of ctx and
+// ctx.Err(). With [Detach], tasks that still run when ctx ends are not waited
+// for; their error matches the cause of ctx and ctx.Err(). What a task wrote
+// before it returned is visible after the call.
 //
-// Settle panics at once if ctx, a task or an option is nil.
+// A task's panic is raised again, as the package comment says. Settle panics at
+// once if ctx, a task or an option is nil.
 func Settle[T any](ctx context.Context, tasks []Task[T], opts ...Option) []Result[T] {
 	opts = check(ctx, tasks, opts)
 	values, errs := make([]T, len(tasks)), make([]error, len(tasks))
@@ -56,9 +59,11 @@ func Settle[T any](ctx context.Context, tasks []Task[T], opts ...Option) []Resul
 	return results
 }
 
-// Gather2 is [Gather] for two tasks of different types: it returns both
-// values, or zero for those that did not succeed and the first error, a
-// [*TaskError] with index 0 or 1.
+// Gather2 is [Gather] for two tasks of different types. It returns both values,
+// zero for a task that did not succeed, and the first error: a [*TaskError]
+// with index 0 or 1.
+//
+// It does not take [OnDiscard], which is for values of one type.
 func Gather2[A, B any](ctx context.Context, a Task[A], b Task[B], opts ...Option) (A, B, error) {
 	values, err := gatherBoxed(ctx, "Gather2", []Task[any]{boxed(0, a), boxed(1, b)}, opts)
 	return unboxed[A](values[0]), unboxed[B](values[1]), err
@@ -95,17 +100,17 @@ func unboxed[T any](value any) T {
 }
 
 // First returns the key and the value of the first success among results, as
-// from [AsCompleted], and leaves the loop there: so the other tasks are
-// cancelled and waited for (with [Detach]: not waited for). With [Limit], tasks
-// after the winner may have started by then.
+// from [AsCompleted], and leaves the loop there: the other tasks are canceled
+// and waited for (with [Detach], not waited for). If they can succeed too,
+// [OnDiscard] gets their values.
 //
-// If every result is an error, it returns all of them joined (see
-// [errors.Join]), each with its key: "task 3: connection refused". If there
-// are no results, it returns [ErrNoTasks]; a sequence or a [Queue] has none if
-// its context has ended. It keeps every error it has met until the first
-// success.
+// If every result is an error, First returns all of them joined (see
+// [errors.Join]), each with its key: "task 3: connection refused". Tasks that
+// never ran are counted in one line. If there are no results at all, it returns
+// [ErrNoTasks]. Errors are held in memory until a task succeeds; then they are
+// dropped.
 //
-// It panics at once if results is nil.
+// First panics at once if results is nil.
 func First[K, T any](results iter.Seq2[K, Result[T]]) (K, T, error) {
 	if results == nil {
 		panic("await: First: the sequence of results is nil")

@@ -7,8 +7,8 @@ import (
 	"github.com/ascompleted/await/internal/crew"
 )
 
-// Option changes how a call runs its tasks. If one kind is given more than
-// once, the last counts.
+// Option changes how a call runs its tasks. If one kind is given more than once,
+// the last counts; of [OnCancel] and [OnDiscard] all do.
 type Option interface {
 	apply(*crew.Config)
 }
@@ -41,10 +41,10 @@ type (
 func (f onDiscard[T]) apply(c *crew.Config) { c.OnDiscard = append(c.OnDiscard, (func(T))(f)) }
 func (onDiscard[T]) value() reflect.Type    { return reflect.TypeFor[T]() }
 
-// Limit lets at most n tasks of this call run at once; while there are n
-// tasks to run, exactly n run, and they are taken up in input order.
+// Limit lets at most n tasks of the call run at once. While there are n tasks
+// to run, and [Buffer] has room, exactly n run. Tasks start in input order.
 //
-// Default: no limit, every task runs at once. Limit panics if n < 1.
+// Default: no limit; all tasks run at once. Limit panics if n < 1.
 func Limit(n int) Option {
 	if n < 1 {
 		panic(fmt.Sprintf("await: Limit(%d): the limit must be at least 1", n))
@@ -52,16 +52,15 @@ func Limit(n int) Option {
 	return limit(n)
 }
 
-// Buffer lets at most n finished results wait for the loop. A task that
-// finishes when the buffer is full keeps its place under [Limit] until there
-// is room. So a loop that has stopped reading sees at most limit + n tasks
-// started and not yet yielded. Without a Limit, [Within] a limiter for l tasks
-// counts as the limit; without either, every task starts at once, and Buffer
-// changes nothing. [Gather] and [Settle], which nobody reads before the end,
-// do not use it.
+// Buffer lets tasks run ahead of the loop by n results: with a [Limit] of l, at
+// most l + n tasks are started and not yet yielded, and while there are fewer,
+// l run. A result counts as yielded when the body of the loop is entered.
+// Without a Limit, [Within] a limiter for l tasks counts as the limit. Without
+// either, all tasks start at once, and Buffer has no effect. [Gather] and
+// [Settle] ignore it.
 //
 // Default: for a list, as many as there are tasks, so that a slow loop never
-// holds tasks back; for a sequence or a [Queue], the same number as the limit.
+// delays them; for a sequence or a [Queue], the same number as the limit.
 // Buffer panics if n < 0.
 func Buffer(n int) Option {
 	if n < 0 {
@@ -70,20 +69,23 @@ func Buffer(n int) Option {
 	return buffer(n)
 }
 
-// Within lets the tasks of this call count against l too, which other calls
-// share. A task starts when it has a place in l, and gives it back when it
-// ends, by return, panic or [runtime.Goexit]. Tasks that wait get their place
-// in the order in which they asked, one task of each call at a time; the wait
-// ends with the context.
+// Within makes each task of the call also acquire a slot of l, which other
+// calls may share. The task releases it when it ends, by return, panic or
+// [runtime.Goexit]. Tasks that wait get their slots in the order in which they
+// asked, one task of each call at a time. The wait ends with the context.
 //
-// Calls may be nested. While a task that holds a place in l runs a call of its
-// own Within(l), it lends its place to that call's tasks. So that call always
-// makes progress, even with NewLimiter(1) and at any depth, and no more than n
-// of the innermost tasks run at once. The inner call must be given the context
-// of the outer task, or one made from it: that is how it is known. Different
-// limiters must be nested in one order, as mutexes must be locked in one.
+// Calls may be nested. While a task that holds a slot of l runs a call of its
+// own Within(l), it lends its slot to the tasks of that call. So a nested call
+// always makes progress, even with NewLimiter(1) and at any depth, and no more
+// than n of the innermost tasks run at once. The nested call must get the
+// context of the outer task, or one derived from it. With any other context it
+// waits like an unrelated call, and can deadlock.
 //
-// Default: no limiter. Within panics if l is nil.
+// Nest different limiters in a consistent order, as with mutexes, or they can
+// deadlock.
+//
+// Default: no limiter. Within panics if l is nil or was not made by
+// [NewLimiter].
 func Within(l *Limiter) Option {
 	if l == nil || l.limiter == nil {
 		panic("await: Within: the limiter is nil, or not made by NewLimiter")
@@ -92,7 +94,8 @@ func Within(l *Limiter) Option {
 }
 
 // A Limiter limits how many tasks run at once in all calls that share it by
-// [Within]. It is safe for use by several goroutines at once.
+// [Within]. It is made by [NewLimiter]; the zero value cannot be used. It is
+// safe for concurrent use.
 type Limiter struct{ limiter *crew.Limiter }
 
 // NewLimiter returns a Limiter for n tasks at once. It panics if n < 1.
@@ -103,39 +106,60 @@ func NewLimiter(n int) *Limiter {
 	return &Limiter{crew.NewLimiter(n)}
 }
 
-// Name names the call for those who look into the running program. In an
-// execution trace ([runtime/trace]) every call is a task of that name, and
-// each of its tasks a region of it. In goroutine and CPU profiles
-// ([runtime/pprof]) the goroutines of the call carry the label await=name,
-// and so does the tasks' context.
+// Name sets the name of the call in execution traces and profiles. In a trace
+// ([runtime/trace]) the call is a task of that name, and each of its tasks a
+// region of it. In goroutine and CPU profiles ([runtime/pprof]) the goroutines
+// of the call have the label await=name, and so has the tasks' context.
 //
 // Default: traces say "await", and profiles have no label.
 func Name(s string) Option { return name(s) }
 
-// Detach lets the call end before its tasks do: its end cancels the tasks
-// that run, but does not wait for them. Their late results are dropped and
-// their goroutines end by themselves. When the caller's context has ended and
-// the loop asks for its next result, tasks that still run yield the context's
-// cause at once, in the order in which they started. When a task panics, the
-// call panics at once. A panic after the end crashes the program, as in any
-// goroutine of its own: nobody is left to tell.
+// Detach lets the call end before its tasks do. The end cancels running tasks,
+// and a sequence in the middle of a step, but does not wait for them. Their
+// late results are dropped ([OnDiscard] gets the values), and their goroutines
+// end by themselves. When the caller's context ends, tasks that still run yield
+// at once, in the order in which they started, with an error that matches the
+// context's cause and its Err. When a task panics, the call panics at once. A
+// panic after the call has returned crashes the program, as in any goroutine.
 //
-// It is meant for tasks that do not heed their context. Whatever such a task
-// uses must stay valid until it returns, and that moment is not told. A
-// [testing/synctest] bubble waits for such tasks too.
+// Detach is for tasks that ignore their context. Such a task may run after the
+// call has returned, and there is no way to wait for it: whatever it uses must
+// stay valid. In a [testing/synctest] bubble the tasks have to end before the
+// test does.
 //
-// Default: the end of a call waits for every task that runs.
+// Default: the end of a call waits for every running task.
 func Detach() Option { return detach{} }
 
-// Recover makes a task's panic the error of its result, a [*PanicError], and
-// cancels nothing (but an error makes a [Gather] fail). A panic of a sequence,
-// which belongs to no task, is raised all the same.
+// Recover turns a task's panic into the error of its result, a [*PanicError]. It
+// cancels nothing (but as an error it makes a [Gather] fail). A panic of a
+// sequence, which belongs to no task, is raised all the same.
 //
-// Default: a panic cancels the other tasks and is raised again on the
-// caller's goroutine.
+// Default: a panic cancels the other tasks and is raised again on the caller's
+// goroutine.
 func Recover() Option { return recoverAll{} }
 
-// OnCancel has f called once in each run.
+// OnCancel calls f once in each run, as soon as the tasks' context ends: the loop
+// is left, a task panics, a Gather fails, the caller's context ends, or all is
+// done, which is after the last result has been yielded. f is called on a
+// goroutine of the call, also if there are no tasks or the context has ended
+// before. Several are all called, in the order given.
+//
+// It wakes what a task or a sequence waits for besides the tasks' context. So
+// the end of the loop need not wait for a sequence that reads from a channel,
+// if the reader selects on a context that f cancels:
+//
+//	reading, cancel := context.WithCancel(ctx)
+//	results := await.AsCompletedSeq(ctx, receive(reading, jobs), await.Limit(8), await.OnCancel(cancel))
+//
+// The same goes for two stages, where the first runs in the context that f
+// cancels, and for a reader that knows no context, if f closes it. A reader that
+// nothing can wake, as of a terminal, belongs in a goroutine of your own that
+// sends on a channel.
+//
+// The end of the call waits for f, with [Detach] too, so f must not wait for the
+// end. A panic in f is raised by the call; [runtime.Goexit] counts as return.
+//
+// Default: nothing is called. OnCancel panics if f is nil.
 func OnCancel(f func()) Option {
 	if f == nil {
 		panic("await: OnCancel: the function is nil")
@@ -143,7 +167,26 @@ func OnCancel(f func()) Option {
 	return onCancel(f)
 }
 
-// OnDiscard has f called with every value that does not reach the caller.
+// OnDiscard calls f with every value that does not reach the caller, exactly
+// once. It is for values that must be closed, such as connections and files. A
+// value does not reach the caller if its task returned no error, and finished
+// after the loop was left, or its result was still unread then, or it came late
+// with [Detach], or [Gather] or [Settle] panics. A result that was yielded, to
+// [First] too, has reached the caller, and so has one in a slice that Gather or
+// Settle returns. A [Queue] without Detach keeps its results for the next loop
+// instead.
+//
+// f is called at the end of the call, on the caller's goroutine, one value at a
+// time in the order in which the tasks finished, after all tasks, the sequence
+// and [OnCancel] have ended. Late values of a detached call are discarded on
+// the goroutines of their tasks, perhaps several at once. Every value is
+// discarded even if f panics; the first panic is raised, unless there is one of
+// a task or of the loop's body, which comes first. Several are all called, in
+// the order given.
+//
+// Default: values that do not reach the caller are dropped. OnDiscard panics if
+// f is nil. The call panics if its tasks do not return a T, and [Gather2] and
+// [Gather3], whose tasks return different types, panic if they get an OnDiscard.
 func OnDiscard[T any](f func(T)) Option {
 	if f == nil {
 		panic("await: OnDiscard: the function is nil")

@@ -7,16 +7,18 @@ import (
 	"github.com/ascompleted/await/internal/crew"
 )
 
-// A Queue is for work that makes more work: a crawler that finds links on the
-// pages it loads. Tasks are added before a loop over the queue or during it,
-// by the loop's body, by a task, or by any other goroutine.
+// A Queue is for work that makes more work, such as a crawler that finds links
+// on the pages it loads. Tasks are added before a loop over the queue or during
+// it, by the body of the loop, by a task, or by any other goroutine.
 //
-// The zero value is an empty queue. It is safe for use by several goroutines
-// at once, and must not be copied after first use.
+// The zero value is an empty queue. It is safe for concurrent use, and must not
+// be copied after first use.
 type Queue[K, T any] struct{ queue crew.Queue[K, T] }
 
 // Add puts a task at the end of the queue, with a key that comes back with its
-// result. It does not block. It panics if task is nil.
+// result. It does not block.
+//
+// Add panics if task is nil.
 func (q *Queue[K, T]) Add(key K, task Task[T]) {
 	if task == nil {
 		panic("await: Queue.Add: the task is nil")
@@ -24,19 +26,25 @@ func (q *Queue[K, T]) Add(key K, task Task[T]) {
 	q.queue.Add(key, task)
 }
 
-// Len counts the tasks that were added and whose results have not been handed
-// to a loop: those that wait, those that run, and those that have finished.
+// Len returns the number of tasks that were added and whose results have not
+// been yielded: those that wait, those that run, and those that have finished.
 func (q *Queue[K, T]) Len() int { return q.queue.Len() }
 
-// AsCompleted runs the tasks of the queue and yields their keys and results,
-// in the order in which they finish. Tasks are taken up in the order in which
-// they were added. What is said of [AsCompletedSeq] about limits, buffers and
-// panics holds here too.
+// AsCompleted runs the tasks of the queue and yields their keys and results, in
+// the order in which they finish. Tasks start in the order in which they were
+// added. Limits, buffers, panics and the end of the loop are as with
+// [AsCompletedSeq].
 //
 // The loop ends when Len is 0: every task added so far has been yielded, and
-// the body has added no more. If it is left earlier, or ctx ends, tasks that
-// have not started stay in the queue, and a later loop goes on with them;
-// those that have started but were not yielded are gone.
+// the body has added no more.
+//
+// Every Add yields exactly one result, over however many loops. If a loop is
+// left, or ctx ends, tasks that have not started remain in the queue. Results
+// of tasks that had started and were not yielded come first in the next loop,
+// and count toward its limit and buffer. A task that was canceled by the end of
+// its loop comes with the error it returned; add it again to run it again. If a
+// task's panic is raised, that is its result. With [Detach], what a loop leaves
+// behind counts as yielded.
 //
 // One loop at a time can range over a queue: a second panics. AsCompleted
 // panics at once if ctx or an option is nil.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime/debug"
+	"strings"
 )
 
 // recovered is a panic, or a runtime.Goexit, that a deferred function has
@@ -48,10 +49,10 @@ func (p *panics) all(errors *Errors) error {
 	}
 	stack := bytes.NewBuffer(bytes.Clone(p.first.stack))
 	for _, r := range p.more {
-		fmt.Fprintf(stack, "\nanother task panicked: %v\n\n%s", r.value, r.stack)
+		fmt.Fprintf(stack, "\nalso %s", strings.TrimPrefix(r.err(errors).Error(), "await: "))
 	}
 	if left := p.count - len(p.more); left > 0 {
-		fmt.Fprintf(stack, "\nand %d more tasks panicked\n", left)
+		fmt.Fprintf(stack, "\nand %d more panics\n", left)
 	}
 	first := *p.first
 	first.stack = stack.Bytes()

@@ -95,7 +95,7 @@ func (c *Crew[K, T]) unstartedSlots(next int) {
 }
 
 // stepSlots is step for slots.
-func (c *Crew[K, T]) stepSlots(w *worker[K, T]) Task[T] {
+func (c *Crew[K, T]) stepSlots(w *worker[K, T]) (task Task[T], ok bool) {
 	s := c.slots
 	if w.started {
 		c.putSlot(w)
@@ -112,7 +112,7 @@ func (c *Crew[K, T]) stepSlots(w *worker[K, T]) Task[T] {
 				c.addSlotWorker()
 			}
 			w.n = n
-			return s.tasks[n]
+			return s.tasks[n], true
 		}
 	}
 	c.mu.Lock()
@@ -121,7 +121,7 @@ func (c *Crew[K, T]) stepSlots(w *worker[K, T]) Task[T] {
 		c.tellLoop()
 	}
 	c.mu.Unlock()
-	return nil
+	return nil, false
 }
 
 // putSlot puts the result of w into its slot.

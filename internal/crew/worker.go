@@ -49,12 +49,13 @@ func (c *Crew[K, T]) runTasks(w *worker[K, T]) {
 	}()
 	for {
 		var task Task[T]
+		var ok bool
 		if c.slots == nil {
-			task = c.step(w)
+			task, ok = c.step(w)
 		} else {
-			task = c.stepSlots(w)
+			task, ok = c.stepSlots(w)
 		}
-		if task == nil {
+		if !ok {
 			return
 		}
 		w.busy = true
@@ -105,9 +106,11 @@ func (c *Crew[K, T]) broken(w *worker[K, T]) {
 		return
 	}
 	c.mu.Lock()
-	if raise { // that is its result; the loop knows
-		c.unread--
+	if raise {
 		c.taskEnded(w)
+		if !c.deserted { // else it has another result
+			c.unread--
+		}
 	} else {
 		c.put(w)
 	}
