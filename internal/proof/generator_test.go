@@ -59,11 +59,13 @@ func scenarioOf(name string, c choices) *scenario {
 	g := &generator{choices: c}
 	s := g.scenario()
 	s.name = name
-	if s.predict().crashes { // by a panic that nobody waits for
-		s.recovers, s.breaks, s.cleaned = true, none, succeeds
-	}
-	if s.predict().open {
-		s.breaks, s.cleanup, s.cleaned = none, 0, succeeds
+	for o := s.predict(); o.open || o.crashes; o = s.predict() {
+		s.breaks, s.cleaned = none, succeeds
+		if o.crashes {
+			s.recovers = true
+		} else if s.cleanup = 0; o.asked != none {
+			s.steps[o.asked] = 0
+		}
 	}
 	return s
 }

@@ -72,16 +72,18 @@ const (
 	theCaller   = "the caller" // the cause with which the caller's context ends
 	stopped     = "stopped"    // ErrStopped
 	goexit      = "Goexit"     // ErrGoexit
-	ofStep      = "boom-step"  // what the sequence panics with in a step
-	ofCleanup   = "boom-cleanup"
-	ofHook      = "boom-OnCancel"
-	ofDiscard   = "boom-OnDiscard"
-	ofBody      = "boom-body"
 	yieldsAgain = "continued after yield has returned false"
+
+	boomPrefix = "boom-" // of what the scenario's own code fails or panics with
+	ofStep     = boomPrefix + "step"
+	ofCleanup  = boomPrefix + "cleanup"
+	ofHook     = boomPrefix + "OnCancel"
+	ofDiscard  = boomPrefix + "OnDiscard"
+	ofBody     = boomPrefix + "body"
 )
 
 // ofTask names the error of task i, or what it panics with.
-func ofTask(i int) string { return fmt.Sprintf("boom-%d", i) }
+func ofTask(i int) string { return fmt.Sprintf("%s%d", boomPrefix, i) }
 
 // nilTask names what a sequence's nil task makes the call panic with.
 func nilTask(i int) string { return fmt.Sprintf("task %d is nil", i) }

@@ -158,7 +158,7 @@ func takeOne[K, T any](results iter.Seq2[K, await.Result[T]]) {
 // untilDone is a task that waits for its context, and for nothing else: a timer
 // would know it.
 func untilDone(ctx context.Context) (int, error) {
-	<-ctx.DtakeOne()
+	<-ctx.Done()
 	return 0, context.Cause(ctx)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,8 +18,9 @@ import (
 type oracle struct {
 	*scenario
 	history
-	now    time.Duration
-	events []event
+	now         time.Duration
+	events      []event
+	callerEnded bool // the caller's context
 
 	run      *run      // the present one
 	ready    []int     // tasks that can start, in order; those of a Queue outlive the run
@@ -30,7 +32,8 @@ type oracle struct {
 
 	feeder feeder // where the sequence is
 	step   int    // the next one, or the one it is in
-	asked  bool   // for one task more, after the end of the caller's context
+	asked  int    // the step that was asked for after the end of the caller's context; none
+	waited bool   // it waited in yield when that ended
 
 	discarded  int  // calls of OnDiscard's function
 	crashes    bool // a panic that nobody waits for crashes the program
@@ -44,7 +47,7 @@ type run struct {
 	started    int    // tasks
 	running    []int  // tasks, in the order of their starts
 	cause      string // why the tasks' context has ended; "" while it has not
-	leftBehind bool   // what runs has yielded already: Detach
+	leftBehind bool   // what runs has yielded already, or never will: Detach
 	reading    bool   // the loop waits for a result
 	left       bool   // the loop is being left, and waits
 	over       bool   // control has left the loop
@@ -74,10 +77,10 @@ const (
 
 // predict tells how s goes.
 func (s *scenario) predict() *oracle {
-	o := &oracle{scenario: s, run: &run{reading: true}, slots: make([]outcome, len(s.plans))}
+	o := &oracle{scenario: s, run: &run{reading: true}, slots: make([]outcome, len(s.plans)), asked: none}
 	first := o.run
 	if s.expires != never {
-		o.after(s.expires, func() { o.cancel(first, theCaller) })
+		o.after(s.expires, func() { o.endCaller(first) })
 	}
 	for i, p := range s.plans {
 		if s.kind.list() || s.kind == ofQueue && p.by == byCaller {
@@ -177,8 +180,8 @@ func (o *oracle) finish(r *run, i int, how ending) {
 	case exits:
 		out.err = goexit
 	}
-	if r.leftBehind || r.left && o.detach {
-		o.discard(out) // it is late
+	if r.leftBehind {
+		o.discard(out)
 	} else {
 		o.finished = append(o.finished, out)
 	}
@@ -214,6 +217,15 @@ func (o *oracle) cancel(r *run, cause string) {
 	o.hook(r, 0)
 }
 
+// endCaller ends the caller's context. The contract does not say when a
+// sequence that waits in yield learns of it: at once, or when something else
+// happens. So from now on its steps are not noted, and its end has no moment.
+func (o *oracle) endCaller(r *run) {
+	o.callerEnded = o.callerEnded || !r.over
+	o.waited = o.waited || r.cause == "" && o.feeder == inYield && o.step > 0
+	o.cancel(r, theCaller)
+}
+
 // hook calls the functions of OnCancel, one after the other, from that one on.
 func (o *oracle) hook(r *run, i int) {
 	if i == len(o.hooks) {
@@ -230,13 +242,12 @@ func (o *oracle) hook(r *run, i int) {
 }
 
 // panic is a panic of a task, or of the sequence with a nil key. After the end
-// it would crash the program; with Detach while the end waits for OnCancel,
-// the contract does not say.
+// it would crash the program.
 func (o *oracle) panic(r *run, key any, value string) {
-	o.crashes = o.crashes || r.over || r.left && o.detach
+	o.crashes = o.crashes || r.over
 	if r.raised == "" {
 		r.raised = panicOf(key, value)
-	} else {
+	} else if strings.HasPrefix(value, boomPrefix) {
 		r.others = append(r.others, value)
 	}
 	o.cancel(r, panicOf(key, value))
@@ -254,17 +265,21 @@ func (o *oracle) pull() bool {
 		if len(o.ready) > 0 || !o.roomy() {
 			return false
 		}
-	case o.cutShort() && !o.detach && !o.asked && len(o.ready) == 0:
-		o.asked = true
+	case o.cutShort() && !o.detach && o.asked == none && len(o.ready) == 0:
+		o.asked = o.step
+		o.open = o.open || o.waited && o.steps[o.step] > 0 // when does it begin?
 	case o.step == 0: // it has not begun
 		o.feeder = gone
 		return true
 	default:
+		o.open = o.open || o.waited && o.cleanup > 0 // when does that begin?
 		o.cleanUp()
 		return true
 	}
 	k := o.step
-	o.note(o.now, "step %d", k)
+	if !o.callerEnded {
+		o.note(o.now, "step %d", k)
+	}
 	o.feeder = inStep
 	if o.steps[k] > 0 && o.woken() {
 		o.ended()
@@ -330,7 +345,11 @@ func (o *oracle) cleanUp() {
 // ended is the end of the sequence.
 func (o *oracle) ended() {
 	o.feeder = gone
-	o.note(o.now, "the sequence has ended")
+	at := o.now
+	if o.callerEnded {
+		at = settled
+	}
+	o.note(at, "the sequence has ended")
 }
 
 // take lets the loop have its next result, or end.
@@ -392,7 +411,7 @@ func (o *oracle) yield(out outcome) {
 	r.reading = false
 	o.after(o.bodies[n], func() {
 		if n == o.cancels && !r.second {
-			o.cancel(r, theCaller)
+			o.endCaller(r)
 		}
 		r.reading = true
 		if n == o.leaves {
@@ -433,10 +452,13 @@ func (o *oracle) end() bool {
 	r.over = true
 	r.leftBehind = true
 	raised := r.raised
-	if r.leftBy == panics {
+	if r.leftBy == panics && !o.pulled {
 		raised = cmp.Or(raised, ofBody)
 	}
 	raised = o.discardUnread(cmp.Or(raised, r.spoiled))
+	if r.leftBy == panics { // stop of iter.Pull2 does not know of it
+		raised = cmp.Or(raised, ofBody)
+	}
 	switch {
 	case raised != "":
 		slices.Sort(r.others)
@@ -472,7 +494,7 @@ func (o *oracle) discardUnread(raised string) string {
 	}
 	for _, out := range unread {
 		if o.discard(out) {
-			raised = cmp.Or(raised, ofDiscard)
+			raised = cmp.Or(raised, panicOf(nil, ofDiscard))
 		}
 	}
 	return raised

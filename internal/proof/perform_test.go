@@ -41,6 +41,7 @@ type performance struct {
 	started    int      // tasks
 	inside     int      // tasks that run
 	offered    int      // tasks of the sequence
+	asked      int      // of them, after the end of the caller's context
 	discarded  []int    // values
 	failures   []string // panics that the call must raise
 
@@ -363,7 +364,7 @@ func (p *performance) sequence(r *performedRun) iter.Seq2[int, await.Task[int]] 
 		defer p.feeding(r, false)
 		for ; ; p.stepped++ {
 			k := p.stepped
-			p.write("step %d", k)
+			p.beginStep(k)
 			if interrupted := p.pause(p.steps[k], p.woken); interrupted {
 				return
 			}
@@ -376,6 +377,7 @@ func (p *performance) sequence(r *performedRun) iter.Seq2[int, await.Task[int]] 
 			default:
 				task = p.task(k)
 			}
+			p.offer()
 			if !yield(k, task) {
 				p.cleanUp(yield)
 				return
@@ -389,9 +391,36 @@ func (p *performance) feeding(r *performedRun, begins bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r.feeding = begins
-	if !begins {
+	switch {
+	case begins:
+	case p.callerEnded():
+		p.note(settled, "the sequence has ended")
+	default:
 		p.noteNow("the sequence has ended")
 	}
+}
+
+// beginStep is the begin of a step of the sequence.
+func (p *performance) beginStep(k int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.callerEnded() {
+		p.noteNow("step %d", k)
+	} else if p.asked++; p.asked > 1 {
+		p.complain("step %d is one too many after the end of the caller's context", k)
+	}
+}
+
+// callerEnded reports whether the caller's context has ended.
+func (p *performance) callerEnded() bool {
+	return context.Cause(p.caller) == errCaller //nolint:errorlint // the very cause
+}
+
+// offer counts the tasks of the sequence.
+func (p *performance) offer() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.offered++
 }
 
 // breakStep fails, unless it is the nil task that does.
@@ -718,7 +747,7 @@ func (p *performance) name(v any) string {
 // nameNilTask is the text of a panic for a nil task, or the text.
 func (p *performance) nameNilTask(text string) string {
 	for k := range p.plans {
-		if strings.HasPrefix(text, "await: ") && strings.HasSuffix(text, nilTask(k)) {
+		if strings.HasPrefix(text, "await: ") && strings.HasSuffix(text, fmt.Sprintf("task with key %d is nil", k)) {
 			return nilTask(k)
 		}
 	}
