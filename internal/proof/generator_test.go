@@ -164,9 +164,6 @@ func (g *generator) ends(s *scenario) {
 		if s.cleanup = g.pause(); s.cleanup > 0 {
 			s.cleaned = of(g, succeeds, succeeds, succeeds, fails, exits, panics)
 		}
-		if s.broken == fails && s.breaks != none { // what runs of the sequence then is open
-			s.cleanup, s.cleaned = 0, succeeds
-		}
 	}
 }
 

@@ -267,7 +267,7 @@ func (o *oracle) pull() bool {
 		}
 	case o.cutShort() && !o.detach && o.asked == none && len(o.ready) == 0:
 		o.asked = o.step
-		o.open = o.open || o.waited && o.steps[o.step] > 0 // when does it begin?
+		o.open = o.open || o.waited && o.steps[o.step]+o.cleanup > 0 // when does it begin?
 	case o.step == 0: // it has not begun
 		o.feeder = gone
 		return true
@@ -309,7 +309,8 @@ func (o *oracle) stepped(k int) {
 	r := o.run
 	switch {
 	case k == o.breaks:
-		o.open = o.open || o.broken == fails && r.cause != "" // is a task that will not start checked?
+		// Is a task that will not start checked? Does the check panic in the sequence?
+		o.open = o.open || o.broken == fails && (r.cause != "" || o.cleanup > 0)
 		o.ended()
 		switch o.broken {
 		case panics:

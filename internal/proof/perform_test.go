@@ -38,7 +38,7 @@ type performance struct {
 	complaints []string
 	added      []bool   // each task, to the Queue
 	starts     []int    // of each task
-	started    int      // tasks
+	unread     int      // tasks that have started, and neither yielded nor panicked
 	inside     int      // tasks that run
 	offered    int      // tasks of the sequence
 	asked      int      // of them, after the end of the caller's context
@@ -250,14 +250,16 @@ func (p *performance) body(r *performedRun, key int, result await.Result[int]) b
 	n := len(p.results)
 	p.results = append(p.results, got)
 	p.noteNow("result %d: %+v%s", n, got, p.length())
-	unread := p.started - n - 1
-	if unread > p.bound() && !(r.second && p.detach) { // what the first has left behind counts as yielded
-		p.complain("%d tasks are started and not yielded", unread)
-	}
 	ran := got.err != notStarted(theCaller)
 	abandoned := got.err == leftBehind(theCaller) // it may be about to start, or still be writing
 	if ran != (p.starts[key] > 0) && !abandoned {
 		p.complain("task %d has started %d times, and its error is %q", key, p.starts[key], got.err)
+	}
+	if ran {
+		p.unread--
+	}
+	if p.unread > p.bound() && !(r.second && p.detach) { // what the first loop has left behind counts as yielded
+		p.complain("%d tasks are started and not yielded", p.unread)
 	}
 	p.mu.Unlock()
 	if ran && !abandoned && got != p.returned[key] {
@@ -308,7 +310,7 @@ func (p *performance) enter(ctx context.Context, i int) *performedRun {
 	r.running++
 	p.inside++
 	p.starts[i]++
-	p.started++
+	p.unread++
 	if r.running > cmp.Or(p.limit, unlimited) {
 		p.complain("%d tasks run, with a limit of %d", r.running, p.limit)
 	}
@@ -344,6 +346,7 @@ func (p *performance) exit(ctx context.Context, r *performedRun, i int, how endi
 	p.inside--
 	if how == panics && !p.recovers {
 		p.failures = append(p.failures, failure.what)
+		p.unread--
 	}
 	p.noteNow("task %d %v; its context: %q", i, how, p.name(cause))
 	p.mu.Unlock()
