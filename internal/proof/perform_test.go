@@ -38,6 +38,7 @@ type performance struct {
 	complaints []string
 	added      []bool   // each task, to the Queue
 	starts     []int    // of each task
+	succeeded  []bool   // each task, with a value
 	unread     int      // tasks that have started, and neither yielded nor panicked
 	inside     int      // tasks that run
 	offered    int      // tasks of the sequence
@@ -90,7 +91,7 @@ func (s *scenario) perform(t *testing.T) *performance {
 
 func newPerformance(s *scenario) *performance {
 	n := len(s.plans)
-	p := &performance{scenario: s, added: make([]bool, n), starts: make([]int, n), returned: make([]outcome, n)}
+	p := &performance{scenario: s, added: make([]bool, n), starts: make([]int, n), succeeded: make([]bool, n), returned: make([]outcome, n)}
 	if s.within > 0 {
 		p.limiter = await.NewLimiter(s.within)
 	}
@@ -344,6 +345,7 @@ func (p *performance) exit(ctx context.Context, r *performedRun, i int, how endi
 	p.mu.Lock()
 	r.running--
 	p.inside--
+	p.succeeded[i] = how == succeeds
 	if how == panics && !p.recovers {
 		p.failures = append(p.failures, failure.what)
 		p.unread--
@@ -588,7 +590,7 @@ func (p *performance) wrongs() string {
 	yields, reached := make([]int, len(p.plans)), make([]int, len(p.plans))
 	for n, out := range p.results {
 		yields[out.key]++
-		if out == p.returned[out.key] {
+		if out.err == "" {
 			reached[out.key]++
 		}
 		if p.kind.ordered() && out.key != n {
@@ -607,7 +609,7 @@ func (p *performance) wrongs() string {
 		if p.starts[i] > 1 || yields[i] > 1 || p.mustYield(i) && yields[i] == 0 {
 			p.complain("task %d has started %d times, and yields %d times", i, p.starts[i], yields[i])
 		}
-		if p.discards && p.returned[i] == (outcome{i, valueOf(i), ""}) && reached[i] != 1 {
+		if p.discards && p.succeeded[i] && reached[i] != 1 {
 			p.complain("value %d has reached the caller or OnDiscard %d times", valueOf(i), reached[i])
 		}
 	}
