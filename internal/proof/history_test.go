@@ -27,7 +27,13 @@ func (h *history) note(at time.Duration, format string, args ...any) {
 	h.lines = append(h.lines, line{at, fmt.Sprintf(format, args...)})
 }
 
-func (h *history) String() string { return h.diff(&history{}) }
+func (h *history) String() string {
+	var text strings.Builder
+	for _, l := range h.sorted() {
+		fmt.Fprintln(&text, l)
+	}
+	return text.String()
+}
 
 func (h *history) sorted() []line {
 	return slices.SortedFunc(slices.Values(h.lines), line.compare)

@@ -157,14 +157,17 @@ func (o *oracle) start() bool {
 
 // finish is the end of a task.
 func (o *oracle) finish(r *run, i int, how ending) {
-	o.note(o.now, "task %d %v; its context: %q", i, how, r.cause)
+	raised := how == panics && !o.recovers
+	if !raised {
+		o.add(byTask, i)
+	}
+	o.note(o.now, "task %d %v; its context: %q%s", i, how, r.cause, o.length())
 	r.running = slices.DeleteFunc(r.running, func(j int) bool { return j == i })
 	o.inside--
-	if how == panics && !o.recovers {
+	if raised {
 		o.panic(r, i, ofTask(i))
 		return
 	}
-	o.add(byTask, i)
 	out := outcome{key: i}
 	switch how {
 	case succeeds:

@@ -350,7 +350,7 @@ func (p *performance) exit(ctx context.Context, r *performedRun, i int, how endi
 		p.failures = append(p.failures, failure.what)
 		p.unread--
 	}
-	p.noteNow("task %d %v; its context: %q", i, how, p.name(cause))
+	p.noteNow("task %d %v; its context: %q%s", i, how, p.name(cause), p.length())
 	p.mu.Unlock()
 	p.returned[i] = outcome{i, value, p.name(err)} // after the mutex, which would make it visible
 	switch how {
