@@ -61,7 +61,7 @@ func scenarioOf(name string, c choices) *scenario {
 	s.name = name
 	for o := s.predict(); o.open || o.crashes; o = s.predict() {
 		s.breaks, s.cleaned = none, succeeds
-		if o.crashes {
+		if o.crashes || s.kind == ofQueue {
 			s.recovers = true
 		} else if s.cleanup = 0; o.asked != none {
 			s.steps[o.asked] = 0

@@ -165,6 +165,8 @@ func (o *oracle) finish(r *run, i int, how ending) {
 	r.running = slices.DeleteFunc(r.running, func(j int) bool { return j == i })
 	o.inside--
 	if raised {
+		// What counts, if it has an unread result because of Detach?
+		o.open = o.open || o.kind == ofQueue && slices.ContainsFunc(o.finished, func(out outcome) bool { return out.key == i })
 		o.panic(r, i, ofTask(i))
 		return
 	}
@@ -414,6 +416,9 @@ func (o *oracle) yield(out outcome) {
 	o.note(o.now, "result %d: %+v%s", n, out, o.length())
 	r.reading = false
 	o.after(o.bodies[n], func() {
+		if o.kind == ofQueue {
+			o.note(o.now, "after result %d%s", n, o.length())
+		}
 		if n == o.cancels && !r.second {
 			o.endCaller(r)
 		}

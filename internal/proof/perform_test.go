@@ -267,6 +267,9 @@ func (p *performance) body(r *performedRun, key int, result await.Result[int]) b
 		p.complain("task %d has returned %+v, and yields %+v", key, p.returned[key], got)
 	}
 	p.pause(p.bodies[n], nil)
+	if p.kind == ofQueue {
+		p.write("after result %d%s", n, p.length())
+	}
 	if n == p.cancels {
 		p.cancel(errCaller)
 	}
