@@ -384,7 +384,7 @@ func (o *oracle) take() bool {
 		}
 	case running: // it is waited for
 		return false
-	case o.feeder == inStep && !(ended && o.detach): // so is a step
+	case o.feeder == inStep && (!ended || !o.detach): // so is a step
 		return false
 	case !ended && (len(o.ready) > 0 || o.kind.sequence() && o.feeder != gone): // more will run
 		return false
@@ -455,7 +455,7 @@ func (o *oracle) leave() {
 func (o *oracle) end() bool {
 	r := o.run
 	if !r.left || r.over || !r.hooked || len(r.running) > 0 && !o.detach ||
-		o.kind.sequence() && o.feeder != gone && !(o.feeder == inStep && o.detach) {
+		o.kind.sequence() && o.feeder != gone && (o.feeder != inStep || !o.detach) {
 		return false
 	}
 	r.over = true
