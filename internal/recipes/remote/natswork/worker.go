@@ -104,6 +104,9 @@ func (w *worker) process(ctx context.Context, msg jetstream.Msg, deliveries uint
 		if deliveries > maxDeliveries {
 			return nil, errGivenUp
 		}
+		if len(msg.Data()) > MaxSize { // the server measures the header too, so it lets some more pass
+			return nil, tooLarge("job")
+		}
 		return w.do(ctx, msg.Data())
 	}
 	watch := func(ctx context.Context) ([]byte, error) {
