@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/ascompleted/await"
 	"github.com/ascompleted/await/internal/recipes/remote/httpwork"
@@ -18,6 +19,8 @@ func Example() {
 	dir, remove := exampleKeys()
 	defer remove()
 	ctx, cancel := context.WithCancel(context.Background())
+	var workers sync.WaitGroup
+	defer workers.Wait()
 	defer cancel()
 	var urls []string
 	for range 2 {
@@ -27,8 +30,10 @@ func Example() {
 			return
 		}
 		urls = append(urls, "https://"+listener.Addr().String())
-		go httpwork.Serve(ctx, listener, dir, func(_ context.Context, job []byte) ([]byte, error) {
-			return bytes.ToUpper(job), nil
+		workers.Go(func() {
+			fmt.Println("worker:", httpwork.Serve(ctx, listener, dir, func(_ context.Context, job []byte) ([]byte, error) {
+				return bytes.ToUpper(job), nil
+			}))
 		})
 	}
 
@@ -46,6 +51,8 @@ func Example() {
 	// one: ONE <nil>
 	// two: TWO <nil>
 	// three: THREE <nil>
+	// worker: context canceled
+	// worker: context canceled
 }
 
 func exampleKeys() (dir keys.Dir, remove func()) {

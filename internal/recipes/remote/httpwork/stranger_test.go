@@ -120,7 +120,7 @@ func TestAWorkerHangsUpOnWhoeverStaysSilent(t *testing.T) {
 		t.Helper()
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "https://"))
 		require.NoError(t, err)
-		t.Cleanup(func() { conn.Close() })
+		t.Cleanup(func() { _ = conn.Close() })
 		require.NoError(t, conn.SetDeadline(time.Now().Add(childtest.Watchdog)))
 		return conn
 	}
@@ -173,7 +173,7 @@ func raw(t *testing.T, config *tls.Config, text string) (url string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	t.Cleanup(func() { listener.Close() })
+	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -186,7 +186,7 @@ func raw(t *testing.T, config *tls.Config, text string) (url string) {
 			go func() {
 				io.WriteString(conn, text)
 				io.Copy(io.Discard, conn) //nolint:errcheck // it only waits for the end
-				conn.Close()
+				_ = conn.Close()
 			}()
 		}
 	}()
@@ -344,7 +344,7 @@ func cable(t *testing.T, to string) (url string, cut func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	t.Cleanup(func() { listener.Close() })
+	t.Cleanup(func() { _ = listener.Close() })
 	var whole sync.RWMutex
 	go func() {
 		for {
@@ -356,7 +356,7 @@ func cable(t *testing.T, to string) (url string, cut func()) {
 			if !assert.NoError(t, err) {
 				return
 			}
-			t.Cleanup(func() { near.Close(); far.Close() })
+			t.Cleanup(func() { _ = near.Close(); _ = far.Close() })
 			go carry(far, near, &whole)
 			go carry(near, far, &whole)
 		}

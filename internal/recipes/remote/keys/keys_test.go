@@ -26,17 +26,17 @@ func handshake(t *testing.T, server, client keys.Dir, host string) error {
 
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", serve)
 	require.NoError(t, err)
-	t.Cleanup(func() { listener.Close() })
+	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		conn, err := listener.Accept()
 		if err == nil {
 			io.Copy(io.Discard, conn) //nolint:errcheck // the client's error is the one that counts
-			conn.Close()
+			_ = conn.Close()
 		}
 	}()
 	conn, err := tls.Dial("tcp", listener.Addr().String(), trust)
 	if err == nil {
-		conn.Close()
+		_ = conn.Close()
 	}
 	return err
 }
@@ -82,7 +82,7 @@ func TestBrokenKeysAreErrorsThatNameTheFile(t *testing.T) {
 	} {
 		require.ErrorIs(t, read(), fs.ErrNotExist, name)
 		require.NoError(t, dir.Write(name, []byte("\n")))
-		assert.ErrorContains(t, read(), dir.Path(name))
+		require.ErrorContains(t, read(), dir.Path(name))
 	}
 	_, err := dir.Server()
 	assert.Error(t, err)

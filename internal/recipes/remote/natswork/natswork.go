@@ -52,6 +52,7 @@ const maxHeader = 8 << 10
 // Role is what a connection is for.
 type Role string
 
+// A connection is for a caller or for a worker.
 const (
 	Caller Role = "caller" // for [NewQueue]
 	Worker Role = "worker" // for [Work]

@@ -89,6 +89,7 @@ func TestStrangersDoNotGetIn(t *testing.T) {
 		}, "x509: certificate signed by unknown authority"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			_, err := c.connect()
 			require.ErrorContains(t, err, c.want)
 			s.requireWork()
@@ -212,7 +213,7 @@ func (s site) dial() net.Conn {
 	s.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "tls://"))
 	require.NoError(s, err)
-	s.Cleanup(func() { conn.Close() })
+	s.Cleanup(func() { _ = conn.Close() })
 	require.NoError(s, conn.SetDeadline(time.Now().Add(childtest.Watchdog)))
 	for b := []byte{0}; b[0] != '\n'; { // the server's greeting is not encrypted
 		_, err := conn.Read(b)
@@ -230,7 +231,7 @@ func TestTheServerHangsUpOnWhoeverStaysSilent(t *testing.T) {
 	s.hireEcho()
 	plain, err := net.Dial("tcp", strings.TrimPrefix(s.url, "tls://"))
 	require.NoError(t, err)
-	t.Cleanup(func() { plain.Close() })
+	t.Cleanup(func() { _ = plain.Close() })
 	require.NoError(t, plain.SetDeadline(time.Now().Add(childtest.Watchdog)))
 	for _, conn := range []net.Conn{plain, s.dial()} {
 		s.requireWork() // while the connection is there
