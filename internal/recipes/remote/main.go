@@ -43,6 +43,8 @@ type config struct {
 	http          bool
 	workers, jobs int
 	kill          bool
+	bench, peer   bool
+	rounds        int
 }
 
 // run is the program, be it the caller or a worker.
@@ -55,6 +57,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&c.url, "url", "", "use the NATS server at this URL (default: one in this process)")
 	flags.BoolVar(&c.http, "http", false, "use net/http in place of NATS")
 	flags.BoolVar(&c.worker, "worker", false, "be a worker of the NATS server at -url, until Ctrl-C")
+	flags.BoolVar(&c.bench, "bench", false, "print what jobs cost: -jobs for each worker, in each of the -rounds")
+	flags.IntVar(&c.rounds, "rounds", 5, "take the median of that many rounds")
+	flags.BoolVar(&c.peer, "peer", false, "answer plain requests, to compare jobs with")
 	flags.StringVar((*string)(&c.keys), "keys", "", "use the keys in this folder (default: new ones for this run)")
 	flags.StringVar(&c.hosts, "make", "", "make the folder -keys and new keys for servers on these `hosts`, with commas between")
 	host, _ := os.Hostname()
@@ -67,7 +72,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return makeKeys(c.keys, strings.Split(c.hosts, ","))
 	}
 	if c.keys == "" {
-		if c.worker || c.url != "" {
+		if c.worker || c.peer || c.url != "" {
 			return errors.New("no -keys: those of the server are needed")
 		}
 		temp, err := os.MkdirTemp("", "remote")
@@ -81,6 +86,12 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		}
 	}
 	switch {
+	case c.bench:
+		return bench(ctx, &c, stdout)
+	case c.peer && c.http:
+		return peerHTTP(ctx, &c, stdout)
+	case c.peer:
+		return peerNATS(ctx, &c, stdout)
 	case c.worker && c.http:
 		return workHTTP(ctx, &c, stdout)
 	case c.worker:
@@ -108,8 +119,9 @@ func makeKeys(dir keys.Dir, hosts []string) error {
 // do has a job done, in this process or in another one.
 type do = func(ctx context.Context, job []byte) ([]byte, error)
 
-// nap returns what workers do here. A job is its number and how long it takes;
-// the result is the name of the worker.
+// nap returns what workers do here. A job is its number, if somebody
+// wants to read when it begins, and how long it takes; the result is the name of
+// the worker.
 func nap(name string, stdout io.Writer) do {
 	return func(ctx context.Context, job []byte) ([]byte, error) {
 		number, duration, _ := strings.Cut(string(job), " ")
@@ -117,7 +129,9 @@ func nap(name string, stdout io.Writer) do {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintln(stdout, number)
+		if number != "" {
+			fmt.Fprintln(stdout, number)
+		}
 		select {
 		case <-time.After(d):
 			return []byte(name), nil
