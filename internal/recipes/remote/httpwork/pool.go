@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +47,12 @@ func NewPool(dir keys.Dir, urls ...string) (*Pool, error) {
 	config, err := dir.Client()
 	if err != nil {
 		return nil, err
+	}
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		if state.NegotiatedProtocol != "h2" { // else the transport would try HTTP/1
+			return errors.New("the server does not speak HTTP/2")
+		}
+		return nil
 	}
 	token, err := dir.Token()
 	if err != nil {
