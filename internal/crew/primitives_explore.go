@@ -14,7 +14,7 @@ type (
 	cond        = explorer.Cond
 	atomicBool  = explorer.Bool
 	atomicInt64 = explorer.Int64
-	weighted    = explorer.Semaphore
+	semaphore   = explorer.Semaphore
 )
 
 func withCancel(ctx context.Context) (context.Context, context.CancelCauseFunc) {
@@ -25,7 +25,7 @@ func afterFunc(ctx context.Context, f func()) (stop func() bool) {
 	return explorer.AfterFunc(ctx, f)
 }
 
-func newSemaphore(n int) *weighted { return explorer.NewSemaphore(n) }
+func newSemaphore(n int) *semaphore { return explorer.NewSemaphore(n) }
 
 func spawn(f func()) { explorer.Spawn(f) }
 

@@ -17,7 +17,19 @@ type ctx struct {
 	err     error
 	settled bool // the children have ended too
 	kids    []*ctx
-	after   []*func()
+	after   []*afterFunc
+}
+
+// afterFunc is a function that is called after the end of a context.
+type afterFunc struct {
+	f     func()
+	seals int // calls of Seal before it
+}
+
+// start starts it in a thread.
+func (a *afterFunc) start() {
+	t := spawn(a.f, false)
+	t.sealed = a.seals < x.seals
 }
 
 // self is the key of a context for itself.
@@ -70,8 +82,8 @@ func (c *ctx) end(err, cause error) {
 	}
 	c.err = err
 	c.cancel(cause)
-	for _, f := range c.after {
-		Spawn(*f)
+	for _, a := range c.after {
+		a.start()
 	}
 	for _, kid := range c.kids {
 		kid.end(err, cause)
@@ -126,6 +138,15 @@ func ended(c context.Context) bool {
 	}
 }
 
+// Ended reports whether c has ended, as part of the step that the caller is
+// taking.
+func Ended(c context.Context) bool {
+	if p := known(c); p != nil {
+		x.cur.touch(&p.object, false)
+	}
+	return ended(c)
+}
+
 // AwaitDone is a step that waits until c has ended.
 func AwaitDone(c context.Context) {
 	o := new(Object)
@@ -153,14 +174,15 @@ func AfterFunc(parent context.Context, f func()) (stop func() bool) {
 		}
 	}
 	point("after", &c.object, true)
+	a := &afterFunc{f, x.seals}
 	if c.err != nil {
-		Spawn(f)
+		a.start()
 		return func() bool { return false }
 	}
-	c.after = append(c.after, &f)
+	c.after = append(c.after, a)
 	return func() bool {
 		point("stop", &c.object, true)
-		i := slices.Index(c.after, &f)
+		i := slices.Index(c.after, a)
 		if i < 0 || c.err != nil {
 			return false
 		}

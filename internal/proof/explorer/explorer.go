@@ -171,7 +171,7 @@ type exploration struct {
 	events      []event
 	pruned      bool
 	failure     string
-	sealed      bool // only threads of the scenario itself may go on
+	seals       int // calls of Seal
 
 	// aborting is set when a run is given up. Every thread then ends at its
 	// next step by Goexit, which no recover of the explored code can catch.
@@ -221,7 +221,7 @@ func (x *exploration) choose(n int) int {
 func (x *exploration) run(scenario func()) {
 	x.threads, x.events, x.cur = x.threads[:0], x.events[:0], nil
 	x.pos, x.preemptions, x.steps = 0, 0, 0
-	x.aborting, x.pruned, x.failure, x.sealed = false, false, "", false
+	x.aborting, x.pruned, x.failure, x.seals = false, false, "", 0
 	spawn(scenario, true)
 	x.resume(x.threads[0])
 	<-x.over

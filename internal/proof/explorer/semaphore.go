@@ -25,7 +25,7 @@ func (s *Semaphore) Acquire(c context.Context, n int64) error {
 		panic("explorer: a semaphore is taken by one")
 	}
 	point("acquire", &s.object, true)
-	if done(c) {
+	if Ended(c) {
 		return c.Err()
 	}
 	if s.free > 0 && len(s.waiting) == 0 {
@@ -35,7 +35,7 @@ func (s *Semaphore) Acquire(c context.Context, n int64) error {
 	place := new(bool)
 	s.waiting = append(s.waiting, place)
 	Until("acquired", &s.object, func() bool { return *place || ended(c) })
-	if !done(c) {
+	if !Ended(c) {
 		return nil
 	}
 	if *place {
@@ -61,12 +61,4 @@ func (s *Semaphore) serve() {
 		*s.waiting[0] = true
 		s.waiting = s.waiting[1:]
 	}
-}
-
-// done is ended, as part of a step on something else.
-func done(c context.Context) bool {
-	if p := known(c); p != nil {
-		x.cur.touch(&p.object, false)
-	}
-	return ended(c)
 }

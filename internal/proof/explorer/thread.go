@@ -12,6 +12,7 @@ import (
 type thread struct {
 	id     int
 	own    bool // of the scenario itself
+	sealed bool // the call that it is of has ended
 	wake   chan struct{}
 	hash   uint64      // of what happened before its next step
 	needs  *Mutex      // it goes on only when this is free
@@ -54,7 +55,7 @@ func Spawn(f func()) { spawn(f, false) }
 // Go starts f in a thread of the scenario itself, which may go on after Seal.
 func Go(f func()) { spawn(f, true) }
 
-func spawn(f func(), own bool) {
+func spawn(f func(), own bool) *thread {
 	var t *thread
 	id := len(x.threads)
 	if id < len(x.pool) {
@@ -78,11 +79,17 @@ func spawn(f func(), own bool) {
 			f()
 		}
 	}()
+	return t
 }
 
-// Seal declares that nothing of the code under test may run any more: its
-// threads may end, but not take a step.
-func Seal() { x.sealed = true }
+// Seal declares that a call has ended. The threads that the code under test has
+// spawned so far may end, but not take a step, and its AfterFuncs must not run.
+func Seal() {
+	x.seals++
+	for _, t := range x.threads {
+		t.sealed = !t.own
+	}
+}
 
 // Fail ends the run with a failure, and the calling thread.
 func Fail(format string, args ...any) { fail(format, args...) }
@@ -101,6 +108,9 @@ func (x *exploration) giveUp(failure string) {
 // Aborting reports whether the run is given up. Deferred functions of a
 // scenario that check something must not do so then.
 func Aborting() bool { return x.aborting }
+
+// Thread is the number of the calling thread. That of the scenario is 0.
+func Thread() int { return x.cur.id }
 
 // Unlocked fails the run if the calling thread holds a mutex.
 func Unlocked() {
@@ -141,7 +151,7 @@ func point(kind string, o *Object, write bool) {
 			}
 		}
 	}
-	if x.sealed && !me.own {
+	if me.sealed {
 		x.note(me, kind)
 		fail("a goroutine of the call goes on after its end: %s in %s", kind, caller())
 	}

@@ -1,0 +1,300 @@
+//go:build explore
+
+package proof_test
+
+import (
+	"context"
+	"iter"
+	"runtime"
+
+	"github.com/ascompleted/await"
+	"github.com/ascompleted/await/internal/proof/explorer"
+)
+
+type results = iter.Seq2[int, await.Result[int]]
+
+// door is a way in.
+type door struct {
+	name            string
+	ordered         bool // results come in input order
+	sequence, queue bool
+	open            func(w *world, c *call, ctx context.Context, tasks []await.Task[int], opts []await.Option) results
+}
+
+var doors = []door{
+	{name: "AsCompleted", open: func(_ *world, _ *call, ctx context.Context, tasks []await.Task[int], opts []await.Option) results {
+		return await.AsCompleted(ctx, tasks, opts...)
+	}},
+	{name: "InOrder", ordered: true, open: func(_ *world, _ *call, ctx context.Context, tasks []await.Task[int], opts []await.Option) results {
+		return await.InOrder(ctx, tasks, opts...)
+	}},
+	{name: "AsCompletedSeq", sequence: true, open: func(w *world, c *call, ctx context.Context, tasks []await.Task[int], opts []await.Option) results {
+		return await.AsCompletedSeq(ctx, w.sequence(tasks, c.pull), opts...)
+	}},
+	{name: "InOrderSeq", ordered: true, sequence: true, open: func(w *world, c *call, ctx context.Context, tasks []await.Task[int], opts []await.Option) results {
+		return await.InOrderSeq(ctx, w.sequence(tasks, c.pull), opts...)
+	}},
+	{name: "Queue", queue: true, open: func(w *world, _ *call, ctx context.Context, tasks []await.Task[int], opts []await.Option) results {
+		for i, task := range tasks {
+			w.queue.Add(i, task)
+		}
+		return w.queue.AsCompleted(ctx, opts...)
+	}},
+}
+
+// call is a scenario for every door.
+type call struct {
+	name   string
+	n      int
+	limit  int         // 0 is none
+	buffer int         // unset is the default
+	do     map[int]how // what tasks do; -1 is the others
+	ctx    func(w *world) context.Context
+	body   func(w *world) (leave bool) // after the checks of each result
+	pull   func(w *world, i int)       // in each step of the sequence
+	opts   []await.Option
+
+	detach, recover bool
+	quiet           bool   // without OnCancel and OnDiscard
+	only            string // a door
+}
+
+const unset = -1
+
+// breakAt leaves the loop at its k-th result.
+func breakAt(k int) func(*world) bool { return func(w *world) bool { return w.yielded == k } }
+
+func panicAt(k int) func(*world) bool {
+	return func(w *world) bool {
+		if w.yielded == k {
+			w.left = true
+			panic(errBody)
+		}
+		return false
+	}
+}
+
+func exitAt(k int) func(*world) bool {
+	return func(w *world) bool {
+		if w.yielded == k {
+			w.left = true
+			runtime.Goexit()
+		}
+		return false
+	}
+}
+
+// slow waits in the first body until so many tasks have begun.
+func slow(begun int) func(*world) bool {
+	return func(w *world) bool {
+		if w.yielded == 1 {
+			w.until("slow", func() bool { return w.begun >= begun })
+		}
+		return false
+	}
+}
+
+func all(do how) map[int]how { return map[int]how{-1: do} }
+
+// ended is a context that has ended before the call.
+func ended(w *world) context.Context {
+	ctx, cancel := explorer.WithCancel(context.Background())
+	w.caller, w.canceled, w.why = ctx, true, errCause
+	cancel(errCause)
+	return ctx
+}
+
+// late is a context of a foreign type, which package context watches from a
+// goroutine: its children end later than it.
+type late struct{ context.Context }
+
+func (late) Value(any) any { return nil }
+
+func foreign(w *world) context.Context {
+	ctx := late{w.cancelable()}
+	w.why = context.Canceled // a foreign context has no cause
+	return ctx
+}
+
+func cancelable(w *world) context.Context { return w.cancelable() }
+
+var calls = []call{
+	// Tasks run at once, as far as the limit and the buffer allow.
+	{name: "nothing", n: 0, buffer: unset},
+	{name: "one", n: 1, buffer: unset},
+	{name: "three", n: 3, buffer: unset, quiet: true},
+	{name: "three meet", n: 3, buffer: unset, do: all(meeting(3)), quiet: true},
+	{name: "limit 1", n: 3, limit: 1, buffer: unset, quiet: true},
+	{name: "limit 1, buffer 0", n: 3, limit: 1, body: slow(2), quiet: true},
+	{name: "limit 1, buffer 1", n: 3, limit: 1, buffer: 1, body: slow(3), quiet: true},
+	{name: "limit 2, each meets the next", n: 3, limit: 2, buffer: unset, do: all(chained), quiet: true},
+	{name: "limit 2, the first meets all", n: 4, limit: 2, buffer: unset, do: map[int]how{0: meeting(4)}, quiet: true},
+	{name: "limit 2, buffer 0", n: 3, limit: 2, body: slow(3), quiet: true},
+	{name: "limit 2, buffer 0, each meets the next", n: 3, limit: 2, do: all(chained), quiet: true},
+	{name: "limit 2, buffer 1", n: 4, limit: 2, buffer: 1, do: map[int]how{0: meeting(3)}, body: slow(4), quiet: true},
+
+	// The loop is left.
+	{name: "break at 1", n: 3, buffer: unset, body: breakAt(1)},
+	{name: "break at 1, the others wait for it", n: 2, buffer: unset, do: map[int]how{1: obeying}, body: breakAt(1)},
+	{name: "break at 1, limit 1", n: 2, limit: 1, buffer: unset, body: breakAt(1)},
+	{name: "break at 1, limit 1, buffer 0", n: 3, limit: 1, body: breakAt(1)},
+	{name: "break at 2, limit 2, buffer 1", n: 3, limit: 2, buffer: 1, body: breakAt(2), quiet: true},
+	{name: "break at the last", n: 2, buffer: unset, body: breakAt(2)},
+	{name: "break at 1, OnCancel wakes the others", n: 3, limit: 2, buffer: unset, do: map[int]how{1: hooked, 2: hooked}, body: breakAt(1)},
+	{name: "the body panics", n: 2, buffer: unset, body: panicAt(1)},
+	{name: "the body exits", n: 2, limit: 1, buffer: unset, body: exitAt(1)},
+
+	// Tasks fail, panic, exit.
+	{name: "a task fails", n: 2, buffer: unset, do: map[int]how{0: failing}},
+	{name: "a task panics, another waits for it", n: 2, buffer: unset, do: map[int]how{0: panicking, 1: obeying}},
+	{name: "a task panics, another succeeds late", n: 2, buffer: unset, do: map[int]how{0: panicking, 1: deaf}},
+	{name: "a task panics, limit 1", n: 3, limit: 1, buffer: unset, do: map[int]how{1: panicking}},
+	{name: "a task panics, limit 1, buffer 0", n: 2, limit: 1, do: map[int]how{0: panicking}},
+	{name: "two tasks panic", n: 2, buffer: unset, do: all(panicking)},
+	{name: "a task panics, break at 1", n: 2, buffer: unset, do: map[int]how{1: panicking}, body: breakAt(1)},
+	{name: "a task panics and is recovered, limit 1", n: 2, limit: 1, buffer: unset, recover: true, do: map[int]how{0: panicking}},
+	{name: "a task exits", n: 2, buffer: unset, do: map[int]how{0: exiting}},
+	{name: "a task exits, limit 1, buffer 0", n: 3, limit: 1, do: map[int]how{0: exiting}, quiet: true},
+	{name: "a task exits, limit 2, each meets the next", n: 4, limit: 2, buffer: unset, do: map[int]how{0: exiting, -1: chained}, quiet: true},
+	{name: "all tasks exit, limit 1", n: 2, limit: 1, buffer: unset, do: all(exiting)},
+
+	// The caller's context ends.
+	{name: "ended", n: 2, buffer: unset, ctx: ended},
+	{name: "ends", n: 2, buffer: unset, ctx: cancelable},
+	{name: "ends, tasks wait for it", n: 2, buffer: unset, ctx: cancelable, do: all(obeying)},
+	{name: "ends, limit 1", n: 2, limit: 1, buffer: unset, ctx: cancelable},
+	{name: "ends, limit 1, buffer 0", n: 2, limit: 1, ctx: cancelable},
+	{name: "ends, limit 2, buffer 0", n: 3, limit: 2, ctx: cancelable, quiet: true},
+	{name: "ends, break at 1", n: 2, limit: 1, buffer: unset, ctx: cancelable, body: breakAt(1)},
+	{name: "ends, a task exits", n: 2, limit: 1, ctx: cancelable, do: map[int]how{0: exiting}},
+	{name: "ends, a task panics", n: 2, limit: 1, buffer: unset, ctx: cancelable, do: map[int]how{0: panicking}},
+	{name: "ends, OnCancel wakes tasks", n: 2, buffer: unset, ctx: cancelable, do: all(hooked)},
+	{name: "ends and tells late, limit 1", n: 3, limit: 1, buffer: unset, ctx: foreign, quiet: true},
+
+	// Detach.
+	{name: "detached", n: 2, buffer: unset, detach: true},
+	{name: "detached, break at 1, another is stuck", n: 2, buffer: unset, detach: true, do: map[int]how{1: stuck}, body: breakAt(1)},
+	{name: "detached, break at 1, limit 1", n: 3, limit: 1, buffer: unset, detach: true, body: breakAt(1)},
+	{name: "detached, ends, tasks are stuck", n: 2, buffer: unset, detach: true, ctx: cancelable, do: all(stuck)},
+	{name: "detached, ends, limit 1, stuck", n: 2, limit: 1, buffer: unset, detach: true, ctx: cancelable, do: all(stuck)},
+	{name: "detached, ended", n: 2, buffer: unset, detach: true, ctx: ended},
+	{name: "detached, a task panics, another is stuck", n: 2, buffer: unset, detach: true, do: map[int]how{0: panicking, 1: stuck}},
+	{name: "detached, a task exits", n: 2, limit: 1, buffer: unset, detach: true, do: map[int]how{0: exiting}},
+
+	// Sequences.
+	{name: "a step waits for OnCancel, break at 1", only: "Seq", n: 2, buffer: unset, body: breakAt(1), pull: func(w *world, i int) {
+		if i == 1 {
+			w.until("hooked", func() bool { return w.hooked > 0 })
+		}
+	}},
+	{name: "a step waits for OnCancel, ends", only: "Seq", n: 2, buffer: unset, ctx: cancelable, pull: func(w *world, i int) {
+		if i == 1 {
+			w.until("hooked", func() bool { return w.hooked > 0 })
+		}
+	}},
+	{name: "a step waits for OnCancel, a task panics", only: "Seq", n: 2, buffer: unset, do: map[int]how{0: panicking}, pull: func(w *world, i int) {
+		if i == 1 {
+			w.until("hooked", func() bool { return w.hooked > 0 })
+		}
+	}},
+	{name: "detached, a step is stuck, break at 1", only: "Seq", n: 2, buffer: unset, detach: true, body: breakAt(1), pull: func(w *world, i int) {
+		if i == 1 {
+			w.until("stuck", func() bool { return w.over })
+		}
+	}},
+	{name: "detached, a step is stuck, ends", only: "Seq", n: 2, buffer: unset, detach: true, ctx: cancelable, pull: func(w *world, i int) {
+		if i == 1 {
+			w.until("stuck", func() bool { return w.over })
+		}
+	}},
+}
+
+// scenarioOf is a call by one door.
+func scenarioOf(c *call, d door) func() {
+	return func() {
+		w := &world{n: c.n, limit: c.limit, ordered: d.ordered, keeps: d.queue && !c.detach, detached: c.detach, recovers: c.recover}
+		var opts []await.Option
+		if c.limit > 0 {
+			opts = append(opts, await.Limit(c.limit))
+		}
+		switch {
+		case c.buffer != unset:
+			opts = append(opts, await.Buffer(c.buffer))
+			w.ahead = c.limit + c.buffer
+		case c.limit > 0 && (d.sequence || d.queue):
+			w.ahead = 2 * c.limit
+		}
+		if c.detach {
+			opts = append(opts, await.Detach())
+			w.limit = 0 // late tasks do not count
+			w.ahead = 0
+		}
+		if c.recover {
+			opts = append(opts, await.Recover())
+		}
+		if !c.quiet {
+			w.hooks, w.discards = true, !w.keeps
+			opts = append(opts, await.OnCancel(w.onCancel))
+			if w.discards {
+				opts = append(opts, await.OnDiscard(w.onDiscard))
+			}
+		}
+		ctx := context.Background()
+		if c.ctx != nil {
+			ctx = c.ctx(w)
+		}
+		loop := d.open(w, c, ctx, w.tasks(c.do), append(opts, c.opts...))
+		defer func() {
+			if explorer.Aborting() {
+				return
+			}
+			w.end()
+			w.cause()
+			switch {
+			case w.keeps:
+				w.rest()
+				w.complete()
+			case w.left || w.raised != nil || w.detached && d.queue:
+			case d.sequence:
+				w.completeSequence()
+			default:
+				w.complete()
+			}
+		}()
+		w.protect(func() {
+			for i, r := range loop {
+				w.result(i, r)
+				if c.body != nil && c.body(w) {
+					w.left = true
+				}
+				w.inBody = false
+				if w.left {
+					break
+				}
+			}
+		})
+	}
+}
+
+// rest reads what a loop over the queue has left there.
+func (w *world) rest() {
+	w.over, w.again, w.left = false, true, false
+	w.limit, w.ahead, w.caller = 0, 0, nil
+	for i, r := range w.queue.AsCompleted(context.Background()) {
+		w.result(i, r)
+	}
+	if w.queue.Len() != 0 {
+		explorer.Fail("%d tasks are left in the queue", w.queue.Len())
+	}
+}
+
+func scenarios() (all []scenario) {
+	for i := range calls {
+		for _, d := range doors {
+			if c := &calls[i]; c.only == "" || c.only == "Seq" && d.sequence {
+				all = append(all, scenario{d.name + "/" + c.name, scenarioOf(c, d)})
+			}
+		}
+	}
+	return all
+}
