@@ -52,7 +52,6 @@ type call struct {
 	ctx    func(w *world) context.Context
 	body   func(w *world) (leave bool) // after the checks of each result
 	pull   func(w *world, i int)       // in each step of the sequence
-	opts   []await.Option
 
 	detach, recover bool
 	quiet           bool   // without OnCancel and OnDiscard
@@ -212,38 +211,9 @@ var calls = []call{
 // scenarioOf is a call by one door.
 func scenarioOf(c *call, d door) func() {
 	return func() {
-		w := &world{n: c.n, limit: c.limit, ordered: d.ordered, keeps: d.queue && !c.detach, detached: c.detach, recovers: c.recover}
-		var opts []await.Option
-		if c.limit > 0 {
-			opts = append(opts, await.Limit(c.limit))
-		}
-		switch {
-		case c.buffer != unset:
-			opts = append(opts, await.Buffer(c.buffer))
-			w.ahead = c.limit + c.buffer
-		case c.limit > 0 && (d.sequence || d.queue):
-			w.ahead = 2 * c.limit
-		}
-		if c.detach {
-			opts = append(opts, await.Detach())
-			w.limit = 0 // late tasks do not count
-			w.ahead = 0
-		}
-		if c.recover {
-			opts = append(opts, await.Recover())
-		}
-		if !c.quiet {
-			w.hooks, w.discards = true, !w.keeps
-			opts = append(opts, await.OnCancel(w.onCancel))
-			if w.discards {
-				opts = append(opts, await.OnDiscard(w.onDiscard))
-			}
-		}
-		ctx := context.Background()
-		if c.ctx != nil {
-			ctx = c.ctx(w)
-		}
-		loop := d.open(w, c, ctx, w.tasks(c.do), append(opts, c.opts...))
+		w := &world{n: c.n, limit: c.limit, inTurn: c.limit == 1, ordered: d.ordered, keeps: d.queue && !c.detach, detached: c.detach, recovers: c.recover}
+		ctx, opts := w.start(c, d.sequence || d.queue)
+		loop := d.open(w, c, ctx, w.tasks(c.do), opts)
 		defer func() {
 			if explorer.Aborting() {
 				return
@@ -276,10 +246,46 @@ func scenarioOf(c *call, d door) func() {
 	}
 }
 
+// start readies the context and the options of a call. Unless the call sets
+// Buffer, results wait for the loop without a bound, or within that of streams.
+func (w *world) start(c *call, stream bool) (context.Context, []await.Option) {
+	var opts []await.Option
+	if c.limit > 0 {
+		opts = append(opts, await.Limit(c.limit))
+	}
+	switch {
+	case c.buffer != unset:
+		opts = append(opts, await.Buffer(c.buffer))
+		w.ahead = c.limit + c.buffer
+	case c.limit > 0 && stream:
+		w.ahead = 2 * c.limit
+	}
+	if c.detach {
+		opts = append(opts, await.Detach())
+		w.limit, w.ahead, w.inTurn = 0, 0, false // what was left behind counts no more
+	}
+	if c.recover {
+		opts = append(opts, await.Recover())
+	}
+	if !c.quiet {
+		w.hooks, w.discards = true, !w.keeps
+		opts = append(opts, await.OnCancel(w.onCancel))
+		if w.discards {
+			opts = append(opts, await.OnDiscard(w.onDiscard))
+		}
+	}
+	ctx := context.Background()
+	if c.ctx != nil {
+		ctx = c.ctx(w)
+	}
+	return ctx, opts
+}
+
 // rest reads what a loop over the queue has left there.
 func (w *world) rest() {
 	w.over, w.again, w.left = false, true, false
-	w.limit, w.ahead, w.caller = 0, 0, nil
+	w.limit, w.inTurn, w.ahead, w.caller = 0, false, 0, nil
+	explorer.Calm()
 	for i, r := range w.queue.AsCompleted(context.Background()) {
 		w.result(i, r)
 	}
@@ -296,5 +302,14 @@ func scenarios() (all []scenario) {
 			}
 		}
 	}
-	return all
+	for i := range calls {
+		c := &calls[i]
+		if c.body != nil || c.pull != nil || c.buffer != unset {
+			continue
+		}
+		all = append(all,
+			scenario{"Gather/" + c.name, func() { gather(c) }},
+			scenario{"Settle/" + c.name, func() { settle(c) }})
+	}
+	return append(all, specials...)
 }

@@ -17,7 +17,7 @@ import (
 var (
 	lowest = flag.Int("lowest", 0, "explore from so many preemptions on")
 	bound  = flag.Int("bound", 1, "explore up to so many preemptions")
-	hash   = flag.Bool("hash", false, "explore: cut a run short where another one has been")
+	hash   = flag.Bool("hash", true, "explore: cut a run short where another one has been")
 	within = flag.Duration("within", 0, "explore: time for each scenario and number of preemptions; 0 is no end")
 	replay = flag.String("replay", "", "explore: run one schedule alone, of the one scenario that -run selects, and print its steps")
 	lean   = flag.Bool("lean", false, "explore: stop at the first failure, and print no steps")

@@ -32,10 +32,12 @@ type world struct {
 	n        int  // tasks
 	limit    int  // at once; 0 is any number
 	ahead    int  // tasks started and not yet yielded; 0 is any number
+	inTurn   bool // tasks run one after the other, in input order
 	ordered  bool // results come in input order
 	detached bool
 	keeps    bool // results that the loop has not had are for the next one
 	recovers bool
+	gathers  bool // the first error ends the call
 	discards bool // OnDiscard is set
 	hooks    bool // OnCancel is set
 
@@ -44,6 +46,7 @@ type world struct {
 	canceled  bool            // the caller's context ends
 	left      bool            // the body has left the loop
 	inBody    bool
+	failed    bool // a task of a Gather has failed
 	again     bool // this is the second loop over a queue, and tasks just return
 	over      bool // the loop has ended
 	begun     int
@@ -122,9 +125,10 @@ func meeting(begun int) how {
 	}
 }
 
-// chained waits for the next task to begin.
-func chained(w *world, i int, _ context.Context) error {
-	w.until("chain", func() bool { return w.ran[min(i+1, w.n-1)] > 0 })
+// chained waits for the next task to begin, or for the end of the context.
+func chained(w *world, i int, ctx context.Context) error {
+	w.until("chain", func() bool { return w.ran[min(i+1, w.n-1)] > 0 || explorer.IsDone(ctx) })
+	explorer.Ended(ctx)
 	return nil
 }
 
@@ -157,7 +161,7 @@ func (w *world) task(i int, do how) await.Task[int] {
 			explorer.Fail("%d tasks begin after the end of their context", w.late)
 		case w.ahead > 0 && w.begun-w.yielded > w.ahead:
 			explorer.Fail("%d tasks run ahead of the loop", w.begun-w.yielded)
-		case w.limit == 1 && i > 0 && w.ran[i-1] == 0:
+		case w.inTurn && i > 0 && w.ran[i-1] == 0:
 			explorer.Fail("task %d begins before task %d", i, i-1)
 		}
 		defer w.ends(i)
@@ -167,13 +171,15 @@ func (w *world) task(i int, do how) await.Task[int] {
 		}
 		w.step("end")
 		w.value[i] = err == nil
-		return i, err
+		w.failed = w.failed || w.gathers && err != nil
+		return i + 1, err // not the zero value
 	}
 }
 
 func (w *world) ends(i int) {
 	w.active--
 	w.ended++
+	w.failed = w.failed || w.gathers && !w.value[i] // by runtime.Goexit
 	if w.over && !w.detached && !explorer.Aborting() {
 		explorer.Fail("task %d ends after the end of the loop", i)
 	}
@@ -256,7 +262,7 @@ func (w *world) onCancel() {
 		explorer.Fail("OnCancel is called before the end of the context")
 	case w.over:
 		explorer.Fail("OnCancel is called after the end of the loop")
-	case !w.left && !w.canceled && !w.panicked() && (w.inBody || w.yielded < w.n):
+	case !w.left && !w.canceled && !w.panicked() && !w.failed && (w.inBody || w.yielded < w.n && w.ended < w.n):
 		explorer.Fail("OnCancel is called before all is done")
 	}
 	w.step("OnCancel returns")
@@ -264,7 +270,8 @@ func (w *world) onCancel() {
 }
 
 // onDiscard is the function of OnDiscard.
-func (w *world) onDiscard(i int) {
+func (w *world) onDiscard(value int) {
+	i := value - 1
 	w.step("OnDiscard")
 	w.dropped[i]++
 	switch {
@@ -293,7 +300,7 @@ func (w *world) result(i int, r await.Result[int]) {
 		explorer.Fail("result %d comes twice", i)
 	}
 	w.received[i] = r.Err == nil
-	if w.ordered || w.limit == 1 && !w.keeps {
+	if w.ordered || w.inTurn && !w.keeps {
 		for j := range i {
 			if w.got[j] == 0 {
 				explorer.Fail("result %d comes before result %d", i, j)
@@ -322,7 +329,7 @@ func (w *world) outcome(i int, r await.Result[int]) {
 		if !w.panicked() || panicked.Value != errBoom || !strings.Contains(string(panicked.Stack), "panicking") {
 			explorer.Fail("result %d is a panic: %v", i, r.Err)
 		}
-	case r.Err == nil && (r.Value != i || !w.value[i]):
+	case r.Err == nil && (r.Value != i+1 || !w.value[i]):
 		explorer.Fail("result %d has the value %d", i, r.Value)
 	case r.Err != nil && w.value[i] && !w.detached:
 		explorer.Fail("result %d has the error %v", i, r.Err)
@@ -384,6 +391,8 @@ func (w *world) end() {
 			if w.dropped[i] == 0 {
 				explorer.Fail("value %d is neither yielded nor discarded", i)
 			}
+		} else if w.dropped[i] > 0 {
+			explorer.Fail("value %d is discarded, and the caller has it", i)
 		}
 	}
 }

@@ -116,20 +116,20 @@ func WithCancel(parent context.Context) (context.Context, context.CancelCauseFun
 // follow ends c after a context of a foreign type, as package context does: by
 // a goroutine.
 func (c *ctx) follow(parent context.Context) {
-	if ended(parent) {
+	if IsDone(parent) {
 		c.end(parent.Err(), context.Cause(parent))
 		return
 	}
 	Go(func() {
-		Until("follow", &c.object, func() bool { return c.err != nil || ended(parent) })
+		Until("follow", &c.object, func() bool { return c.err != nil || IsDone(parent) })
 		if c.err == nil {
 			c.end(parent.Err(), context.Cause(parent))
 		}
 	})
 }
 
-// ended reports whether c has ended. It is no step.
-func ended(c context.Context) bool {
+// IsDone reports whether c has ended. It is for the condition of Until.
+func IsDone(c context.Context) bool {
 	select {
 	case <-c.Done():
 		return true
@@ -144,7 +144,7 @@ func Ended(c context.Context) bool {
 	if p := known(c); p != nil {
 		x.cur.touch(&p.object, false)
 	}
-	return ended(c)
+	return IsDone(c)
 }
 
 // AwaitDone is a step that waits until c has ended.
@@ -153,7 +153,7 @@ func AwaitDone(c context.Context) {
 	if p := known(c); p != nil {
 		o = &p.object
 	}
-	Until("done", o, func() bool { return ended(c) })
+	Until("done", o, func() bool { return IsDone(c) })
 }
 
 // AfterFunc is context.AfterFunc.

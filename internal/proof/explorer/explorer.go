@@ -171,7 +171,8 @@ type exploration struct {
 	events      []event
 	pruned      bool
 	failure     string
-	seals       int // calls of Seal
+	seals       int  // calls of Seal
+	calm        bool // Calm was called
 
 	// aborting is set when a run is given up. Every thread then ends at its
 	// next step by Goexit, which no recover of the explored code can catch.
@@ -198,6 +199,9 @@ func (x *exploration) advance() bool {
 // choose returns which of n options to take at this step; n is at least 2. It
 // returns -1 if the run does not fit its path.
 func (x *exploration) choose(n int) int {
+	if x.calm {
+		return 0
+	}
 	if x.replay != nil {
 		if option := x.replay[x.steps]; option < n {
 			return option
@@ -221,7 +225,8 @@ func (x *exploration) choose(n int) int {
 func (x *exploration) run(scenario func()) {
 	x.threads, x.events, x.cur = x.threads[:0], x.events[:0], nil
 	x.pos, x.preemptions, x.steps = 0, 0, 0
-	x.aborting, x.pruned, x.failure, x.seals = false, false, "", 0
+	x.aborting, x.pruned, x.failure = false, false, ""
+	x.seals, x.calm = 0, false
 	spawn(scenario, true)
 	x.resume(x.threads[0])
 	<-x.over

@@ -34,7 +34,7 @@ func (s *Semaphore) Acquire(c context.Context, n int64) error {
 	}
 	place := new(bool)
 	s.waiting = append(s.waiting, place)
-	Until("acquired", &s.object, func() bool { return *place || ended(c) })
+	Until("acquired", &s.object, func() bool { return *place || IsDone(c) })
 	if !Ended(c) {
 		return nil
 	}

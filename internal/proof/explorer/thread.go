@@ -91,6 +91,10 @@ func Seal() {
 	}
 }
 
+// Calm ends the search in this run: from here on it takes the first option at
+// each choice.
+func Calm() { x.calm = true }
+
 // Fail ends the run with a failure, and the calling thread.
 func Fail(format string, args ...any) { fail(format, args...) }
 
@@ -217,6 +221,9 @@ func (x *exploration) pick(me *thread) *thread {
 		}
 		return nil
 	case 1:
+		return options[0]
+	}
+	if x.calm {
 		return options[0]
 	}
 	if x.search.Hash && x.replay == nil && x.pos == len(x.path) && x.before(me, free) {

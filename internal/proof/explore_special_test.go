@@ -1,0 +1,328 @@
+//go:build explore
+
+package proof_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/ascompleted/await"
+	"github.com/ascompleted/await/internal/proof/explorer"
+)
+
+var specials = []scenario{
+	{"AsCompleted/finish order", finishOrder},
+	{"AsCompleted/stopped by iter.Pull2", pulled},
+	{"AsCompletedSeq/of another loop, break at 1", stages},
+	{"First/one wins", first},
+	{"First/all fail", firstFails},
+	{"Gather/the first error ends it, limit 1", failFast(await.Limit(1))},
+	{"Gather/the first error ends it, limiter 1", func() { failFast(await.Within(await.NewLimiter(1)))() }},
+	{"Queue/the body adds", bodyAdds},
+	{"Queue/tasks add, limit 1", func() { tasksAdd(await.Limit(1)) }},
+	{"Queue/tasks add", func() { tasksAdd() }},
+	{"Queue/another goroutine adds", func() { othersAdd(false, nil) }},
+	{"Queue/another goroutine adds, limit 1, buffer 0", func() { othersAdd(false, nil, await.Limit(1), await.Buffer(0)) }},
+	{"Queue/another goroutine adds, break at 1", func() { othersAdd(true, nil) }},
+	{"Queue/another goroutine adds, ends", func() { othersAdd(false, cancelable, await.Limit(1)) }},
+	{"Queue/another goroutine adds, detached, break at 1", func() { othersAdd(true, nil, await.Detach()) }},
+	{"Queue/two loops", twoLoops},
+	{"Limiter/two calls", func() { share(1, nil) }},
+	{"Limiter/two calls, one ends", func() { share(1, cancelable) }},
+	{"Limiter/nested", func() { nested(1, 2, 1, plain, false) }},
+	{"Limiter/nested, two inside", func() { nested(1, 1, 2, plain, false) }},
+	{"Limiter/nested, two permits, two meet", func() { nested(2, 1, 2, meeting(2), false) }},
+	{"Limiter/nested, break at 1", func() { nested(1, 2, 2, plain, true) }},
+	{"Limiter/nested, a task panics", func() { nested(1, 2, 1, panicking, false) }},
+	{"Limiter/nested, tasks exit", func() { nested(1, 2, 1, exiting, false) }},
+	{"Limiter/nested three deep", deep},
+}
+
+// newWorld is the world of a call.
+func newWorld(c *call) *world {
+	return &world{n: c.n, limit: c.limit, inTurn: c.limit == 1, detached: c.detach, recovers: c.recover}
+}
+
+// finishOrder: when the last of four tasks has begun under Limit(2), two of
+// the others have ended and the first has not.
+func finishOrder() {
+	w := &world{n: 4, limit: 2}
+	var order []int
+	for i, r := range await.AsCompleted(context.Background(), w.tasks(map[int]how{0: meeting(4)}), await.Limit(2)) {
+		w.result(i, r)
+		order = append(order, i)
+		if len(order) == 1 {
+			w.until("slow", func() bool { return w.ended == 4 })
+		}
+		w.inBody = false
+	}
+	w.end()
+	w.complete()
+	if order[0] != 1 || order[1] != 2 {
+		explorer.Fail("the order is %v", order)
+	}
+}
+
+// pulled: stop of iter.Pull2 ends the loop.
+func pulled() {
+	w := &world{n: 2}
+	next, stop := iter.Pull2(await.AsCompleted(context.Background(), w.tasks(map[int]how{1: obeying})))
+	i, r, _ := next()
+	w.result(i, r)
+	w.left = true
+	stop()
+	w.end()
+	w.cause()
+}
+
+// stages: the sequence of a loop is another loop, which OnCancel ends.
+func stages() {
+	first, second := &world{n: 2}, &world{n: 2}
+	ctx, cancel := explorer.WithCancel(context.Background())
+	tasks := second.tasks(map[int]how{1: obeying})
+	sequence := func(yield func(int, await.Task[int]) bool) {
+		defer func() {
+			if !explorer.Aborting() {
+				first.over = true
+			}
+		}()
+		for i, r := range await.AsCompleted(ctx, first.tasks(map[int]how{1: obeying})) {
+			first.step("body")
+			if r.Err == nil && !yield(i, tasks[i]) {
+				return
+			}
+		}
+	}
+	for i, r := range await.AsCompletedSeq(context.Background(), sequence, await.OnCancel(func() { cancel(errCause) })) {
+		second.result(i, r)
+		second.left = true
+		break
+	}
+	second.end()
+	if !first.over || first.active > 0 {
+		explorer.Fail("the first stage has not ended")
+	}
+}
+
+// first: of three that succeed one wins, and the others are discarded.
+func first() {
+	w := &world{n: 3, discards: true, left: true}
+	i, v, err := await.First(await.AsCompleted(context.Background(), w.tasks(map[int]how{2: deaf}), await.OnDiscard(w.onDiscard)))
+	if err != nil || v != i+1 || !w.value[i] {
+		explorer.Fail("the winner is %d: %d, %v", i, v, err)
+	}
+	w.received[i] = true
+	w.got[i]++
+	w.end()
+}
+
+func firstFails() {
+	w := &world{n: 2, yielded: 2}
+	_, _, err := await.First(await.AsCompleted(context.Background(), w.tasks(map[int]how{0: failing, 1: exiting})))
+	w.end()
+	if !errors.Is(err, errBoom) || !errors.Is(err, await.ErrGoexit) {
+		explorer.Fail("the error is %v", err)
+	}
+}
+
+// failFast: when tasks run one after the other, and the first fails, no other
+// begins.
+func failFast(opt await.Option) func() {
+	return func() {
+		w := &world{n: 3, limit: 1, inTurn: true, gathers: true, yielded: 3}
+		values, err := await.Gather(context.Background(), w.tasks(map[int]how{0: failing}), opt)
+		w.end()
+		w.gathered(values, err)
+		if w.begun != 1 {
+			explorer.Fail("%d tasks have begun", w.begun)
+		}
+	}
+}
+
+// bodyAdds: each body adds one more task.
+func bodyAdds() {
+	w := &world{n: 3, hooks: true}
+	tasks := w.tasks(nil)
+	w.queue.Add(0, tasks[0])
+	for i, r := range w.queue.AsCompleted(context.Background(), await.OnCancel(w.onCancel)) {
+		w.result(i, r)
+		if i < 2 {
+			w.queue.Add(i+1, tasks[i+1])
+		}
+		w.inBody = false
+	}
+	w.end()
+	w.complete()
+}
+
+// tasksAdd: the first task adds two more.
+func tasksAdd(opts ...await.Option) {
+	w := &world{n: 3}
+	tasks := w.tasks(nil)
+	tasks[0] = w.task(0, func(w *world, _ int, _ context.Context) error {
+		w.queue.Add(1, tasks[1])
+		w.queue.Add(2, tasks[2])
+		return nil
+	})
+	w.queue.Add(0, tasks[0])
+	for i, r := range w.queue.AsCompleted(context.Background(), opts...) {
+		w.result(i, r)
+		w.inBody = false
+	}
+	w.end()
+	w.complete()
+}
+
+// othersAdd: another goroutine adds a task at some point, perhaps when the
+// loop is ending. What comes too late is for the next loop.
+func othersAdd(leave bool, in func(*world) context.Context, opts ...await.Option) {
+	w := &world{n: 3, keeps: true, detached: len(opts) == 1 && leave}
+	tasks := w.tasks(nil)
+	w.queue.Add(0, tasks[0])
+	w.queue.Add(1, tasks[1])
+	added := false
+	explorer.Go(func() {
+		w.queue.Add(2, tasks[2])
+		added = true
+	})
+	ctx := context.Background()
+	if in != nil {
+		ctx = in(w)
+	}
+	for i, r := range w.queue.AsCompleted(ctx, opts...) {
+		w.result(i, r)
+		w.left = leave
+		w.inBody = false
+		if leave {
+			break
+		}
+	}
+	w.end()
+	w.until("added", func() bool { return added })
+	w.rest()
+	if !w.detached {
+		w.complete()
+	}
+	for i := range w.n { // with Detach, the results of those that had been taken are lost
+		w.until("ran", func() bool { return w.ran[i] > 0 })
+	}
+}
+
+// twoLoops: while one loop ranges over a queue, no other can, and after it
+// another goes on with what it has left.
+func twoLoops() {
+	w := &world{n: 3, keeps: true}
+	for i, task := range w.tasks(nil) {
+		w.queue.Add(i, task)
+	}
+	for i, r := range w.queue.AsCompleted(context.Background(), await.Limit(1), await.Buffer(1)) {
+		w.result(i, r)
+		w.protect(func() {
+			for range w.queue.AsCompleted(context.Background()) {
+				explorer.Fail("two loops at once")
+			}
+		})
+		if w.raised == nil {
+			explorer.Fail("a second loop does not panic")
+		}
+		w.left, w.inBody, w.raised = true, false, nil
+		break
+	}
+	w.end()
+	w.over, w.left = false, false
+	for i, r := range w.queue.AsCompleted(context.Background(), await.Limit(2)) {
+		w.result(i, r)
+		w.inBody = false
+	}
+	w.end()
+	w.complete()
+}
+
+// share: two calls share a limiter.
+func share(n int, in func(*world) context.Context) {
+	w := &world{n: 4, limit: n}
+	l := await.NewLimiter(n)
+	tasks := w.tasks(nil)
+	ctx := context.Background()
+	if in != nil {
+		ctx = in(w)
+		w.caller = nil // of one call only
+	}
+	done := false
+	explorer.Go(func() {
+		for i, r := range await.AsCompleted(context.Background(), tasks[2:], await.Within(l)) {
+			w.outcome(i+2, r)
+			w.got[i+2]++
+		}
+		done = true
+	})
+	for i, r := range await.AsCompleted(ctx, tasks[:2], await.Within(l)) {
+		w.outcome(i, r)
+		w.got[i]++
+	}
+	w.until("other", func() bool { return done })
+	w.end()
+	w.complete()
+	w.permits(l, n)
+}
+
+// nested: outer tasks make calls within the limiter of their own call.
+func nested(permits, outer, inner int, do how, leave bool) {
+	w := &world{n: outer * inner, limit: permits}
+	l := await.NewLimiter(permits)
+	leaves := w.tasks(all(do))
+	tasks := await.Times(outer, func(ctx context.Context, n int) (int, error) {
+		w.step("outer")
+		for i, r := range await.AsCompleted(ctx, leaves[n*inner:(n+1)*inner], await.Within(l)) {
+			w.outcome(n*inner+i, r)
+			w.got[n*inner+i]++
+			if leave {
+				break
+			}
+		}
+		w.step("outer ends")
+		return n, nil
+	})
+	w.protect(func() {
+		for range await.AsCompleted(context.Background(), tasks, await.Within(l)) {
+		}
+	})
+	boom := w.raised
+	w.raised = nil
+	w.boom, do = [most]bool{}, nil
+	w.end()
+	if boom == nil && !leave {
+		w.complete()
+	}
+	w.permits(l, permits)
+}
+
+// deep: three calls inside of each other, with one permit.
+func deep() {
+	w := &world{n: 1, limit: 1}
+	l := await.NewLimiter(1)
+	var call func(depth int) await.Task[int]
+	call = func(depth int) await.Task[int] {
+		if depth == 0 {
+			return w.task(0, plain)
+		}
+		return func(ctx context.Context) (int, error) {
+			values, err := await.Gather(ctx, []await.Task[int]{call(depth - 1)}, await.Within(l))
+			return values[0], err
+		}
+	}
+	if v, err := call(3)(context.Background()); v != 1 || err != nil {
+		explorer.Fail("%d, %v", v, err)
+	}
+	w.end()
+	w.permits(l, 1)
+}
+
+// permits checks that all permits of a limiter are back, and no more.
+func (w *world) permits(l *await.Limiter, n int) {
+	explorer.Calm()
+	v := &world{n: n + 1, limit: n}
+	for range await.AsCompleted(context.Background(), v.tasks(all(meeting(n))), await.Within(l)) {
+	}
+}
