@@ -139,7 +139,7 @@ var calls = []call{
 	{name: "break at 1, limit 1, buffer 0", n: 3, limit: 1, body: breakAt(1)},
 	{name: "break at 2, limit 2, buffer 1", n: 3, limit: 2, buffer: 1, body: breakAt(2), quiet: true},
 	{name: "break at the last", n: 2, buffer: unset, body: breakAt(2)},
-	{name: "break at 1, OnCancel wakes the others", n: 3, limit: 2, buffer: unset, do: map[int]how{1: hooked, 2: hooked}, body: breakAt(1)},
+	{name: "break at 1, OnCancel wakes the other", n: 2, limit: 2, buffer: unset, do: map[int]how{1: hooked}, body: breakAt(1)},
 	{name: "the body panics", n: 2, buffer: unset, body: panicAt(1)},
 	{name: "the body exits", n: 2, limit: 1, buffer: unset, body: exitAt(1)},
 
@@ -237,7 +237,7 @@ func scenarioOf(c *call, d door) func() {
 				if c.body != nil && c.body(w) {
 					w.left = true
 				}
-				w.inBody = false
+				w.bodyEnds()
 				if w.left {
 					break
 				}
@@ -283,7 +283,7 @@ func (w *world) start(c *call, stream bool) (context.Context, []await.Option) {
 
 // rest reads what a loop over the queue has left there.
 func (w *world) rest() {
-	w.over, w.again, w.left = false, true, false
+	w.over, w.again, w.left, w.raises = false, true, false, false
 	w.limit, w.inTurn, w.ahead, w.caller = 0, false, 0, nil
 	explorer.Calm()
 	for i, r := range w.queue.AsCompleted(context.Background()) {

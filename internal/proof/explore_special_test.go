@@ -28,12 +28,12 @@ var specials = []scenario{
 	{"Queue/another goroutine adds, ends", func() { othersAdd(false, cancelable, await.Limit(1)) }},
 	{"Queue/another goroutine adds, detached, break at 1", func() { othersAdd(true, nil, await.Detach()) }},
 	{"Queue/two loops", twoLoops},
-	{"Limiter/two calls", func() { share(1, nil) }},
-	{"Limiter/two calls, one ends", func() { share(1, cancelable) }},
+	{"Limiter/two calls", func() { share(2, 1, nil) }},
+	{"Limiter/two calls, one ends", func() { share(1, 1, cancelable) }},
 	{"Limiter/nested", func() { nested(1, 2, 1, plain, false) }},
 	{"Limiter/nested, two inside", func() { nested(1, 1, 2, plain, false) }},
 	{"Limiter/nested, two permits, two meet", func() { nested(2, 1, 2, meeting(2), false) }},
-	{"Limiter/nested, break at 1", func() { nested(1, 2, 2, plain, true) }},
+	{"Limiter/nested, break at 1", func() { nested(1, 1, 2, plain, true) }},
 	{"Limiter/nested, a task panics", func() { nested(1, 2, 1, panicking, false) }},
 	{"Limiter/nested, tasks exit", func() { nested(1, 2, 1, exiting, false) }},
 	{"Limiter/nested three deep", deep},
@@ -55,7 +55,7 @@ func finishOrder() {
 		if len(order) == 1 {
 			w.until("slow", func() bool { return w.ended == 4 })
 		}
-		w.inBody = false
+		w.bodyEnds()
 	}
 	w.end()
 	w.complete()
@@ -150,7 +150,7 @@ func bodyAdds() {
 		if i < 2 {
 			w.queue.Add(i+1, tasks[i+1])
 		}
-		w.inBody = false
+		w.bodyEnds()
 	}
 	w.end()
 	w.complete()
@@ -168,7 +168,7 @@ func tasksAdd(opts ...await.Option) {
 	w.queue.Add(0, tasks[0])
 	for i, r := range w.queue.AsCompleted(context.Background(), opts...) {
 		w.result(i, r)
-		w.inBody = false
+		w.bodyEnds()
 	}
 	w.end()
 	w.complete()
@@ -193,7 +193,7 @@ func othersAdd(leave bool, in func(*world) context.Context, opts ...await.Option
 	for i, r := range w.queue.AsCompleted(ctx, opts...) {
 		w.result(i, r)
 		w.left = leave
-		w.inBody = false
+		w.bodyEnds()
 		if leave {
 			break
 		}
@@ -230,41 +230,42 @@ func twoLoops() {
 		break
 	}
 	w.end()
-	w.over, w.left = false, false
+	w.over, w.left, w.raises = false, false, false
 	for i, r := range w.queue.AsCompleted(context.Background(), await.Limit(2)) {
 		w.result(i, r)
-		w.inBody = false
+		w.bodyEnds()
 	}
 	w.end()
 	w.complete()
 }
 
-// share: two calls share a limiter.
-func share(n int, in func(*world) context.Context) {
-	w := &world{n: 4, limit: n}
-	l := await.NewLimiter(n)
+// share: two calls, of so many tasks, share a permit. The context of the first
+// may end.
+func share(first, second int, in func(*world) context.Context) {
+	w := &world{n: first + second, limit: 1}
+	l := await.NewLimiter(1)
 	tasks := w.tasks(nil)
 	ctx := context.Background()
 	if in != nil {
 		ctx = in(w)
 		w.caller = nil // of one call only
 	}
+	call := func(ctx context.Context, from, to int) {
+		for i, r := range await.AsCompleted(ctx, tasks[from:to], await.Within(l)) {
+			w.outcome(from+i, r)
+			w.got[from+i]++
+		}
+	}
 	done := false
 	explorer.Go(func() {
-		for i, r := range await.AsCompleted(context.Background(), tasks[2:], await.Within(l)) {
-			w.outcome(i+2, r)
-			w.got[i+2]++
-		}
+		call(context.Background(), first, w.n)
 		done = true
 	})
-	for i, r := range await.AsCompleted(ctx, tasks[:2], await.Within(l)) {
-		w.outcome(i, r)
-		w.got[i]++
-	}
+	call(ctx, 0, first)
 	w.until("other", func() bool { return done })
 	w.end()
 	w.complete()
-	w.permits(l, n)
+	w.permits(l, 1)
 }
 
 // nested: outer tasks make calls within the limiter of their own call.

@@ -46,6 +46,7 @@ type world struct {
 	canceled  bool            // the caller's context ends
 	left      bool            // the body has left the loop
 	inBody    bool
+	raises    bool // a task has panicked before the last body returned: there is no other
 	failed    bool // a task of a Gather has failed
 	again     bool // this is the second loop over a queue, and tasks just return
 	over      bool // the loop has ended
@@ -294,6 +295,9 @@ func (w *world) onDiscard(value int) {
 // result is what the loop's body does first.
 func (w *world) result(i int, r await.Result[int]) {
 	w.yielded++ // before the step: the engine has counted it
+	if w.raises {
+		explorer.Fail("result %d comes, and a panic is to be raised", i)
+	}
 	w.inBody = true
 	w.step("body")
 	if w.got[i]++; w.got[i] > 1 {
@@ -308,6 +312,14 @@ func (w *world) result(i int, r await.Result[int]) {
 		}
 	}
 	w.outcome(i, r)
+}
+
+// bodyEnds is what the loop's body does last.
+func (w *world) bodyEnds() {
+	w.inBody = false
+	if w.ctx != nil && explorer.Ended(w.ctx) {
+		_, w.raises = context.Cause(w.ctx).(*await.PanicError)
+	}
 }
 
 // outcome checks a result.
