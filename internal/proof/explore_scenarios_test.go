@@ -54,7 +54,8 @@ type call struct {
 	pull   func(w *world, i int)       // in each step of the sequence
 
 	detach, recover bool
-	quiet           bool   // without OnCancel and OnDiscard
+	bare            bool   // without OnCancel and OnDiscard
+	needsHook       bool   // waits for OnCancel
 	only            string // a door
 }
 
@@ -121,25 +122,25 @@ var calls = []call{
 	// Tasks run at once, as far as the limit and the buffer allow.
 	{name: "nothing", n: 0, buffer: unset},
 	{name: "one", n: 1, buffer: unset},
-	{name: "three", n: 3, buffer: unset, quiet: true},
-	{name: "three meet", n: 3, buffer: unset, do: all(meeting(3)), quiet: true},
-	{name: "limit 1", n: 3, limit: 1, buffer: unset, quiet: true},
-	{name: "limit 1, buffer 0", n: 3, limit: 1, body: slow(2), quiet: true},
-	{name: "limit 1, buffer 1", n: 3, limit: 1, buffer: 1, body: slow(3), quiet: true},
-	{name: "limit 2, each meets the next", n: 3, limit: 2, buffer: unset, do: all(chained), quiet: true},
-	{name: "limit 2, the first meets all", n: 4, limit: 2, buffer: unset, do: map[int]how{0: meeting(4)}, quiet: true},
-	{name: "limit 2, buffer 0", n: 3, limit: 2, body: slow(3), quiet: true},
-	{name: "limit 2, buffer 0, each meets the next", n: 3, limit: 2, do: all(chained), quiet: true},
-	{name: "limit 2, buffer 1", n: 4, limit: 2, buffer: 1, do: map[int]how{0: meeting(3)}, body: slow(4), quiet: true},
+	{name: "three", n: 3, buffer: unset, bare: true},
+	{name: "three meet", n: 3, buffer: unset, do: all(meeting(3)), bare: true},
+	{name: "limit 1", n: 3, limit: 1, buffer: unset, bare: true},
+	{name: "limit 1, buffer 0", n: 3, limit: 1, body: slow(2), bare: true},
+	{name: "limit 1, buffer 1", n: 3, limit: 1, buffer: 1, body: slow(3), bare: true},
+	{name: "limit 2, each meets the next", n: 3, limit: 2, buffer: unset, do: all(chained), bare: true},
+	{name: "limit 2, the first meets all", n: 4, limit: 2, buffer: unset, do: map[int]how{0: meeting(4)}, bare: true},
+	{name: "limit 2, buffer 0", n: 3, limit: 2, body: slow(3), bare: true},
+	{name: "limit 2, buffer 0, each meets the next", n: 3, limit: 2, do: all(chained), bare: true},
+	{name: "limit 2, buffer 1", n: 4, limit: 2, buffer: 1, do: map[int]how{0: meeting(3)}, body: slow(4), bare: true},
 
 	// The loop is left.
 	{name: "break at 1", n: 3, buffer: unset, body: breakAt(1)},
 	{name: "break at 1, the others wait for it", n: 2, buffer: unset, do: map[int]how{1: obeying}, body: breakAt(1)},
 	{name: "break at 1, limit 1", n: 2, limit: 1, buffer: unset, body: breakAt(1)},
 	{name: "break at 1, limit 1, buffer 0", n: 3, limit: 1, body: breakAt(1)},
-	{name: "break at 2, limit 2, buffer 1", n: 3, limit: 2, buffer: 1, body: breakAt(2), quiet: true},
+	{name: "break at 2, limit 2, buffer 1", n: 3, limit: 2, buffer: 1, body: breakAt(2), bare: true},
 	{name: "break at the last", n: 2, buffer: unset, body: breakAt(2)},
-	{name: "break at 1, OnCancel wakes the other", n: 2, limit: 2, buffer: unset, do: map[int]how{1: hooked}, body: breakAt(1)},
+	{name: "break at 1, OnCancel wakes the other", n: 2, limit: 2, buffer: unset, needsHook: true, do: map[int]how{1: hooked}, body: breakAt(1)},
 	{name: "the body panics", n: 2, buffer: unset, body: panicAt(1)},
 	{name: "the body exits", n: 2, limit: 1, buffer: unset, body: exitAt(1)},
 
@@ -153,8 +154,8 @@ var calls = []call{
 	{name: "a task panics, break at 1", n: 2, buffer: unset, do: map[int]how{1: panicking}, body: breakAt(1)},
 	{name: "a task panics and is recovered, limit 1", n: 2, limit: 1, buffer: unset, recover: true, do: map[int]how{0: panicking}},
 	{name: "a task exits", n: 2, buffer: unset, do: map[int]how{0: exiting}},
-	{name: "a task exits, limit 1, buffer 0", n: 3, limit: 1, do: map[int]how{0: exiting}, quiet: true},
-	{name: "a task exits, limit 2, each meets the next", n: 4, limit: 2, buffer: unset, do: map[int]how{0: exiting, -1: chained}, quiet: true},
+	{name: "a task exits, limit 1, buffer 0", n: 3, limit: 1, do: map[int]how{0: exiting}, bare: true},
+	{name: "a task exits, limit 2, each meets the next", n: 4, limit: 2, buffer: unset, do: map[int]how{0: exiting, -1: chained}, bare: true},
 	{name: "all tasks exit, limit 1", n: 2, limit: 1, buffer: unset, do: all(exiting)},
 
 	// The caller's context ends.
@@ -163,12 +164,12 @@ var calls = []call{
 	{name: "ends, tasks wait for it", n: 2, buffer: unset, ctx: cancelable, do: all(obeying)},
 	{name: "ends, limit 1", n: 2, limit: 1, buffer: unset, ctx: cancelable},
 	{name: "ends, limit 1, buffer 0", n: 2, limit: 1, ctx: cancelable},
-	{name: "ends, limit 2, buffer 0", n: 3, limit: 2, ctx: cancelable, quiet: true},
+	{name: "ends, limit 2, buffer 0", n: 3, limit: 2, ctx: cancelable, bare: true},
 	{name: "ends, break at 1", n: 2, limit: 1, buffer: unset, ctx: cancelable, body: breakAt(1)},
 	{name: "ends, a task exits", n: 2, limit: 1, ctx: cancelable, do: map[int]how{0: exiting}},
 	{name: "ends, a task panics", n: 2, limit: 1, buffer: unset, ctx: cancelable, do: map[int]how{0: panicking}},
-	{name: "ends, OnCancel wakes tasks", n: 2, buffer: unset, ctx: cancelable, do: all(hooked)},
-	{name: "ends and tells late, limit 1", n: 3, limit: 1, buffer: unset, ctx: foreign, quiet: true},
+	{name: "ends, OnCancel wakes tasks", n: 2, buffer: unset, needsHook: true, ctx: cancelable, do: all(hooked)},
+	{name: "ends and tells late, limit 1", n: 3, limit: 1, buffer: unset, ctx: foreign, bare: true},
 
 	// Detach.
 	{name: "detached", n: 2, buffer: unset, detach: true},
@@ -181,17 +182,17 @@ var calls = []call{
 	{name: "detached, a task exits", n: 2, limit: 1, buffer: unset, detach: true, do: map[int]how{0: exiting}},
 
 	// Sequences.
-	{name: "a step waits for OnCancel, break at 1", only: "Seq", n: 2, buffer: unset, body: breakAt(1), pull: func(w *world, i int) {
+	{name: "a step waits for OnCancel, break at 1", only: "Seq", n: 2, buffer: unset, needsHook: true, body: breakAt(1), pull: func(w *world, i int) {
 		if i == 1 {
 			w.until("hooked", func() bool { return w.hooked > 0 })
 		}
 	}},
-	{name: "a step waits for OnCancel, ends", only: "Seq", n: 2, buffer: unset, ctx: cancelable, pull: func(w *world, i int) {
+	{name: "a step waits for OnCancel, ends", only: "Seq", n: 2, buffer: unset, needsHook: true, ctx: cancelable, pull: func(w *world, i int) {
 		if i == 1 {
 			w.until("hooked", func() bool { return w.hooked > 0 })
 		}
 	}},
-	{name: "a step waits for OnCancel, a task panics", only: "Seq", n: 2, buffer: unset, do: map[int]how{0: panicking}, pull: func(w *world, i int) {
+	{name: "a step waits for OnCancel, a task panics", only: "Seq", n: 2, buffer: unset, needsHook: true, do: map[int]how{0: panicking}, pull: func(w *world, i int) {
 		if i == 1 {
 			w.until("hooked", func() bool { return w.hooked > 0 })
 		}
@@ -267,7 +268,7 @@ func (w *world) start(c *call, stream bool) (context.Context, []await.Option) {
 	if c.recover {
 		opts = append(opts, await.Recover())
 	}
-	if !c.quiet {
+	if !c.bare {
 		w.hooks, w.discards = true, !w.keeps
 		opts = append(opts, await.OnCancel(w.onCancel))
 		if w.discards {
@@ -294,22 +295,34 @@ func (w *world) rest() {
 	}
 }
 
+// scenarios are all: every call by every door, and the special ones. A call with
+// OnCancel and OnDiscard is made without them too, because the engine then
+// takes other ways.
 func scenarios() (all []scenario) {
 	for i := range calls {
+		c := &calls[i]
+		bare := *c
+		bare.name += ", bare"
+		bare.bare = true
 		for _, d := range doors {
-			if c := &calls[i]; c.only == "" || c.only == "Seq" && d.sequence {
+			if c.only == "" || c.only == "Seq" && d.sequence {
 				all = append(all, scenario{d.name + "/" + c.name, scenarioOf(c, d)})
+				if !c.bare && !c.needsHook && !d.ordered {
+					all = append(all, scenario{d.name + "/" + bare.name, scenarioOf(&bare, d)})
+				}
 			}
 		}
-	}
-	for i := range calls {
-		c := &calls[i]
 		if c.body != nil || c.pull != nil || c.buffer != unset {
 			continue
 		}
 		all = append(all,
 			scenario{"Gather/" + c.name, func() { gather(c) }},
 			scenario{"Settle/" + c.name, func() { settle(c) }})
+		if !c.bare && !c.needsHook {
+			all = append(all,
+				scenario{"Gather/" + bare.name, func() { gather(&bare) }},
+				scenario{"Settle/" + bare.name, func() { settle(&bare) }})
+		}
 	}
 	return append(all, specials...)
 }
