@@ -21,6 +21,14 @@ type door struct {
 	open            func(w *world, c *call, ctx context.Context, tasks []await.Task[int], opts []await.Option) results
 }
 
+const (
+	AsCompleted = iota
+	InOrder
+	AsCompletedSeq
+	InOrderSeq
+	Queue
+)
+
 var doors = []door{
 	{name: "AsCompleted", open: func(_ *world, _ *call, ctx context.Context, tasks []await.Task[int], opts []await.Option) results {
 		return await.AsCompleted(ctx, tasks, opts...)
@@ -56,6 +64,7 @@ type call struct {
 	detach, recover bool
 	bare            bool   // without OnCancel and OnDiscard
 	needsHook       bool   // waits for OnCancel
+	hooksOnly       bool   // without OnDiscard
 	only            string // a door
 }
 
@@ -131,6 +140,7 @@ var calls = []call{
 	{name: "limit 2, the first meets all", n: 4, limit: 2, buffer: unset, do: map[int]how{0: meeting(4)}, bare: true},
 	{name: "limit 2, buffer 0", n: 3, limit: 2, body: slow(3), bare: true},
 	{name: "limit 2, buffer 0, each meets the next", n: 3, limit: 2, do: all(chained), bare: true},
+	{name: "limit 3", only: "Gather", n: 5, limit: 3, buffer: unset, bare: true},
 	{name: "limit 2, buffer 1", n: 4, limit: 2, buffer: 1, do: map[int]how{0: meeting(3)}, body: slow(4), bare: true},
 
 	// The loop is left.
@@ -181,7 +191,31 @@ var calls = []call{
 	{name: "detached, a task panics, another is stuck", n: 2, buffer: unset, detach: true, do: map[int]how{0: panicking, 1: stuck}},
 	{name: "detached, a task exits", n: 2, limit: 1, buffer: unset, detach: true, do: map[int]how{0: exiting}},
 
+	{name: "detached, a task that exits is late", n: 2, limit: 1, buffer: unset, detach: true, do: map[int]how{0: exiting, 1: stuck}, body: breakAt(1)},
+
+	// Workers that are gone, results that wait.
+	{name: "all tasks exit, limit 1, buffer 1, break at 1", n: 4, limit: 1, buffer: 1, do: all(exiting), body: breakAt(1), bare: true},
+	{name: "the last of three panics", n: 3, buffer: unset, do: map[int]how{2: panicking}, bare: true},
+
 	// Sequences.
+	{name: "the sequence panics", only: "Seq", n: 2, buffer: unset, pull: func(w *world, i int) {
+		if i == 1 {
+			w.seqBoom = errBoom
+			panic(errBoom)
+		}
+	}},
+	{name: "the sequence exits, limit 1", only: "Seq", n: 2, limit: 1, buffer: unset, pull: func(w *world, i int) {
+		if i == 1 {
+			w.seqBoom = await.ErrGoexit
+			runtime.Goexit()
+		}
+	}},
+	{name: "the sequence panics, break at 1", only: "Seq", n: 2, buffer: unset, body: breakAt(1), pull: func(w *world, i int) {
+		if i == 1 {
+			w.seqBoom = errBoom
+			panic(errBoom)
+		}
+	}},
 	{name: "a step waits for OnCancel, break at 1", only: "Seq", n: 2, buffer: unset, needsHook: true, body: breakAt(1), pull: func(w *world, i int) {
 		if i == 1 {
 			w.until("hooked", func() bool { return w.hooked > 0 })
@@ -269,7 +303,7 @@ func (w *world) start(c *call, stream bool) (context.Context, []await.Option) {
 		opts = append(opts, await.Recover())
 	}
 	if !c.bare {
-		w.hooks, w.discards = true, !w.keeps
+		w.hooks, w.discards = true, !w.keeps && !c.hooksOnly
 		opts = append(opts, await.OnCancel(w.onCancel))
 		if w.discards {
 			opts = append(opts, await.OnDiscard(w.onDiscard))
@@ -312,16 +346,21 @@ func scenarios() (all []scenario) {
 				}
 			}
 		}
-		if c.body != nil || c.pull != nil || c.buffer != unset {
+		if c.only == "Seq" || c.body != nil || c.pull != nil || c.buffer != unset {
 			continue
 		}
+		hooked := *c
+		hooked.name += ", OnCancel"
+		hooked.hooksOnly = true
 		all = append(all,
 			scenario{"Gather/" + c.name, func() { gather(c) }},
 			scenario{"Settle/" + c.name, func() { settle(c) }})
 		if !c.bare && !c.needsHook {
 			all = append(all,
 				scenario{"Gather/" + bare.name, func() { gather(&bare) }},
-				scenario{"Settle/" + bare.name, func() { settle(&bare) }})
+				scenario{"Settle/" + bare.name, func() { settle(&bare) }},
+				scenario{"Gather/" + hooked.name, func() { gather(&hooked) }},
+				scenario{"Settle/" + hooked.name, func() { settle(&hooked) }})
 		}
 	}
 	return append(all, specials...)

@@ -28,6 +28,9 @@ var specials = []scenario{
 	{"Queue/another goroutine adds, ends", func() { othersAdd(false, cancelable, await.Limit(1)) }},
 	{"Queue/another goroutine adds, detached, break at 1", func() { othersAdd(true, nil, await.Detach()) }},
 	{"Queue/two loops", twoLoops},
+	{"Queue/ends and tells late, and then another goroutine adds", addsLate},
+	{"Queue/another goroutine asks for Len, break at 1", asksLen},
+	{"Queue/detached, ends, a task panics late", panicsLate},
 	{"Limiter/two calls", func() { share(2, 1, nil) }},
 	{"Limiter/two calls, one ends", func() { share(1, 1, cancelable) }},
 	{"Limiter/nested", func() { nested(1, 2, 1, plain, false) }},
@@ -37,6 +40,14 @@ var specials = []scenario{
 	{"Limiter/nested, a task panics", func() { nested(1, 2, 1, panicking, false) }},
 	{"Limiter/nested, tasks exit", func() { nested(1, 2, 1, exiting, false) }},
 	{"Limiter/nested three deep", deep},
+	{"Limiter/two calls in one task", func() { twice(1) }},
+	{"Limiter/two calls in one task, two permits", func() { twice(2) }},
+	{"Limiter/nested, detached", nestedDetached},
+	{"Limiter/sequence, two permits, two meet", func() { limited(AsCompletedSeq, 2, all(meeting(2))) }},
+	{"Limiter/sequence, a task exits", func() { limited(AsCompletedSeq, 1, map[int]how{0: exiting}) }},
+	{"Limiter/sequence, a task panics", func() { limited(AsCompletedSeq, 1, map[int]how{0: panicking}) }},
+	{"Limiter/queue, two permits, two meet", func() { limited(Queue, 2, all(meeting(2))) }},
+	{"Limiter/list in input order, two permits, two meet", func() { limited(InOrder, 2, all(meeting(2))) }},
 }
 
 // newWorld is the world of a call.
@@ -237,6 +248,153 @@ func twoLoops() {
 	}
 	w.end()
 	w.complete()
+}
+
+// addsLate: what is added after the end of the caller's context does not start,
+// even if the tasks' context does not know of the end yet, and a worker rests.
+func addsLate() {
+	w := &world{n: 3, keeps: true}
+	added := false
+	tasks := w.tasks(map[int]how{0: func(w *world, _ int, _ context.Context) error {
+		w.until("added", func() bool { return added })
+		return nil
+	}})
+	ctx, cancel := explorer.WithCancel(context.Background())
+	w.queue.Add(0, tasks[0])
+	w.queue.Add(1, tasks[1])
+	explorer.Go(func() {
+		explorer.Idle() // one worker runs the first task, another one rests
+		w.canceled, w.why = true, context.Canceled
+		cancel(nil)
+		w.queue.Add(2, tasks[2])
+		added = true
+	})
+	for i, r := range w.queue.AsCompleted(late{ctx}) {
+		w.result(i, r)
+		w.bodyEnds()
+	}
+	w.end()
+	if w.ran[2] > 0 {
+		explorer.Fail("a task starts that was added after the end of the context")
+	}
+	w.rest()
+	w.complete()
+}
+
+// asksLen: Len is the number of tasks added and not yielded, at any moment.
+func asksLen() {
+	w := &world{n: 3, keeps: true}
+	for i, task := range w.tasks(nil) {
+		w.queue.Add(i, task)
+	}
+	ask := func() {
+		before := w.yielded
+		if n := w.queue.Len(); n > 3-before || n < 3-before-1 {
+			explorer.Fail("Len is %d after %d results", n, before)
+		}
+	}
+	asked := false
+	explorer.Go(func() {
+		ask()
+		asked = true
+	})
+	for i, r := range w.queue.AsCompleted(context.Background()) {
+		w.result(i, r)
+		w.left = true
+		break
+	}
+	w.end()
+	w.until("asked", func() bool { return asked })
+	ask()
+	w.rest()
+	w.complete()
+}
+
+// panicsLate: a task that was left behind counts as yielded, however it ends.
+func panicsLate() {
+	w := &world{n: 1, detached: true}
+	w.queue.Add(0, w.task(0, func(w *world, i int, ctx context.Context) error {
+		explorer.AwaitDone(ctx)
+		return panicking(w, i, ctx)
+	}))
+	w.protect(func() {
+		for i, r := range w.queue.AsCompleted(w.cancelable(), await.Detach()) {
+			w.result(i, r)
+			explorer.Idle()
+			if n := w.queue.Len(); n != 0 {
+				explorer.Fail("Len is %d", n)
+			}
+			w.bodyEnds()
+		}
+	})
+}
+
+// limited: three tasks, or two that meet, run within a limiter.
+func limited(name int, permits int, do map[int]how) {
+	d := doors[name]
+	w := &world{n: 3, limit: permits, waits: 1, ordered: d.ordered}
+	l := await.NewLimiter(permits)
+	w.protect(func() {
+		for i, r := range d.open(w, new(call), context.Background(), w.tasks(do), []await.Option{await.Within(l)}) {
+			w.result(i, r)
+			w.bodyEnds()
+		}
+	})
+	w.end()
+	if w.raised == nil {
+		w.complete()
+	}
+	w.permits(l, permits)
+}
+
+// twice: a task makes two calls at once within the limiter of its own call.
+func twice(permits int) {
+	w := &world{n: 2, limit: permits}
+	l := await.NewLimiter(permits)
+	leaves := w.tasks(nil)
+	if permits == 2 {
+		leaves = w.tasks(all(meeting(2)))
+	}
+	for _, r := range await.AsCompleted(context.Background(), await.Times(1, func(ctx context.Context, _ int) (int, error) {
+		done := 0
+		call := func(ctx context.Context, i int) (int, error) {
+			for _, r := range await.AsCompleted(ctx, leaves[i:i+1], await.Within(l)) {
+				w.outcome(i, r)
+				w.got[i]++
+			}
+			done++
+			return 0, nil
+		}
+		_, err := await.Gather(ctx, await.Times(2, call))
+		if done != 2 {
+			explorer.Fail("%d calls have ended", done)
+		}
+		return 0, err
+	}), await.Within(l)) {
+		if r.Err != nil {
+			explorer.Fail("%v", r.Err)
+		}
+	}
+	w.end()
+	w.complete()
+	w.permits(l, permits)
+}
+
+// nestedDetached: a task of a call that was left behind gives the permit back
+// that the task has lent which made the call.
+func nestedDetached() {
+	w := &world{n: 1, limit: 1, detached: true}
+	l := await.NewLimiter(1)
+	for range await.AsCompleted(context.Background(), await.Times(1, func(ctx context.Context, _ int) (int, error) {
+		inner, cancel := explorer.WithCancel(ctx)
+		explorer.Go(func() { cancel(nil) })
+		for range await.AsCompleted(inner, w.tasks(all(obeying)), await.Within(l), await.Detach()) {
+		}
+		return 0, nil
+	}), await.Within(l)) {
+	}
+	w.until("returned", func() bool { return w.active == 0 })
+	w.permits(l, 1)
 }
 
 // share: two calls, of so many tasks, share a permit. The context of the first

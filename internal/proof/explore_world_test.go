@@ -31,6 +31,7 @@ type world struct {
 	// What the call promises.
 	n        int  // tasks
 	limit    int  // at once; 0 is any number
+	waits    int  // tasks of a sequence that wait for a permit
 	ahead    int  // tasks started and not yet yielded; 0 is any number
 	inTurn   bool // tasks run one after the other, in input order
 	ordered  bool // results come in input order
@@ -64,6 +65,7 @@ type world struct {
 	ran       [most]int
 	value     [most]bool // the task has returned a value and no error
 	boom      [most]bool // the task has panicked
+	seqBoom   error      // with which the sequence has panicked
 	got       [most]int
 	received  [most]bool // with its value
 	skipped   [most]bool // its result said that it never ran
@@ -225,7 +227,7 @@ func (w *world) sequence(tasks []await.Task[int], do func(w *world, i int)) iter
 			if w.ahead > 0 && ahead > w.ahead && !w.canceled {
 				explorer.Fail("%d tasks are pulled ahead of the loop", ahead)
 			}
-			if w.limit > 0 && w.offered-w.ended > w.limit && !w.canceled {
+			if w.limit > 0 && w.offered-w.ended > w.limit+w.waits && !w.canceled {
 				explorer.Fail("%d tasks are pulled and have not ended", w.offered-w.ended)
 			}
 			w.inStep = false
@@ -337,8 +339,8 @@ func (w *world) outcome(i int, r await.Result[int]) {
 		w.interrupted(r.Err)
 	case w.ran[i] == 0:
 		explorer.Fail("result %d of a task that never ran: %v", i, r.Err)
-	case errors.As(r.Err, &panicked):
-		if !w.panicked() || panicked.Value != errBoom || !strings.Contains(string(panicked.Stack), "panicking") {
+	case errors.As(r.Err, &panicked): // its own, or the cause of the end of its context
+		if !w.panicked() || panicked.Value != errBoom && panicked.Value != await.ErrGoexit || !strings.Contains(string(panicked.Stack), "panicking") {
 			explorer.Fail("result %d is a panic: %v", i, r.Err)
 		}
 	case r.Err == nil && (r.Value != i+1 || !w.value[i]):
@@ -409,8 +411,8 @@ func (w *world) end() {
 	}
 }
 
-// panicked reports whether a task has panicked.
-func (w *world) panicked() bool { return slices.Contains(w.boom[:], true) }
+// panicked reports whether a task has panicked, or the sequence.
+func (w *world) panicked() bool { return slices.Contains(w.boom[:], true) || w.seqBoom != nil }
 
 // raisedRight checks that the panic of a task is raised, and nothing else.
 func (w *world) raisedRight() {
@@ -425,7 +427,8 @@ func (w *world) raisedRight() {
 		explorer.Fail("a task has panicked, and the call panics with %v", w.raised)
 	case !any && w.raised != nil:
 		explorer.Fail("the call panics: %v", w.raised)
-	case any && (err.Value != errBoom || !w.boom[err.Key.(int)]):
+	case any && err.Key == nil && err.Value == w.seqBoom:
+	case any && (err.Key == nil || err.Value != errBoom || !w.boom[err.Key.(int)]):
 		explorer.Fail("the call panics with that of another task: %v", err)
 	}
 }

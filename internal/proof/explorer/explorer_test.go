@@ -275,6 +275,30 @@ func TestContext(t *testing.T) {
 	require.Empty(t, r.Failure, r.History)
 }
 
+// Idle lets all others go on first.
+func TestIdle(t *testing.T) {
+	r := explorer.Explore(explorer.Search{Bound: 2}, func() {
+		var o explorer.Object
+		n, idle := 0, 0
+		for range 2 {
+			explorer.Go(func() {
+				explorer.Idle()
+				idle++
+			})
+			explorer.Go(func() {
+				explorer.Point("step", &o, true)
+				explorer.Point("step", &o, true)
+				n++
+			})
+		}
+		explorer.Until("idle", &o, func() bool { return idle > 0 })
+		if n != 2 {
+			explorer.Fail("a thread could have gone on")
+		}
+	})
+	require.Empty(t, r.Failure, r.History)
+}
+
 // Who waits for a place gets it in turn, or the error of its context.
 func TestSemaphore(t *testing.T) {
 	r := explorer.Explore(explorer.Search{Bound: 2}, func() {

@@ -17,6 +17,7 @@ type thread struct {
 	hash   uint64      // of what happened before its next step
 	needs  *Mutex      // it goes on only when this is free
 	until  func() bool // it goes on only when this holds
+	idle   bool        // it goes on only when no other thread can
 	asleep bool        // it waits on a condition
 	fresh  bool        // it has not reached a point yet
 	done   bool
@@ -25,7 +26,17 @@ type thread struct {
 
 // enabled reports whether t can take its next step.
 func (t *thread) enabled() bool {
-	return !t.done && !t.asleep && (t.needs == nil || t.needs.owner == nil) && (t.until == nil || t.until())
+	return !t.done && !t.asleep && (t.needs == nil || t.needs.owner == nil) && (t.until == nil || t.until()) && (!t.idle || x.idle())
+}
+
+// idle reports whether no thread can go on but those that wait for just that.
+func (x *exploration) idle() bool {
+	for _, t := range x.threads {
+		if !t.idle && t.enabled() {
+			return false
+		}
+	}
+	return true
 }
 
 // An Object is what steps have in common. The order of two steps matters only
@@ -137,6 +148,19 @@ func Until(kind string, o *Object, ready func() bool) {
 	point(kind, o, true)
 }
 
+// Idle is a point at which the thread waits until no other one can go on.
+func Idle() {
+	if x.aborting {
+		runtime.Goexit()
+	}
+	x.cur.idle = true
+	var o Object
+	point("idle", &o, true)
+	for _, t := range x.threads {
+		x.cur.hash = mix(x.cur.hash, t.hash)
+	}
+}
+
 func point(kind string, o *Object, write bool) {
 	if x.aborting {
 		runtime.Goexit()
@@ -159,7 +183,7 @@ func point(kind string, o *Object, write bool) {
 		x.note(me, kind)
 		fail("a goroutine of the call goes on after its end: %s in %s", kind, caller())
 	}
-	me.fresh, me.needs, me.until = false, nil, nil
+	me.fresh, me.idle, me.needs, me.until = false, false, nil, nil
 	x.note(me, kind)
 	me.touch(o, write)
 }
