@@ -1,4 +1,4 @@
-package await_test
+package proof_test
 
 import (
 	"bytes"
@@ -11,43 +11,41 @@ import (
 	"time"
 
 	"github.com/ascompleted/await"
+	"github.com/ascompleted/await/internal/tasktest"
 	"github.com/stretchr/testify/require"
 )
 
-// The runtime finds goroutines that are blocked for ever, because nothing that
-// could wake them can be reached any more. Go 1.27 has that profile, and 1.26
-// as an experiment; elsewhere this test is skipped:
-//
-//	GOTOOLCHAIN=go1.27.0 go test -run Leak .
-//	GOEXPERIMENT=goroutineleakprofile go test -run Leak .
-func TestNoLeak(t *testing.T) {
+// The runtime finds goroutines that are blocked forever, because nothing that
+// could wake them is reachable any more. Go 1.27 has that profile, and 1.26 as
+// an experiment; elsewhere this test is skipped.
+func TestLeak(t *testing.T) {
 	if pprof.Lookup("goroutineleak") == nil {
 		t.Skip("this Go has no profile of leaked goroutines")
 	}
 	t.Run("a leak is seen", testLeakIsSeen)
 
-	tasks := []await.Task[int]{deaf(0, 1), untilDone, untilDone}
-	fails := []await.Task[int]{untilDone, failing[int](0, errBoom), untilDone}
-	panics := []await.Task[int]{untilDone, panicking[int](0, errBoom), untilDone}
-	exits := []await.Task[int]{exiting[int](0), deaf(0, 1)}
+	tasks := []await.Task[int]{tasktest.Deaf(0, 1), untilDone, untilDone}
+	fails := []await.Task[int]{untilDone, tasktest.Failing[int](0, tasktest.ErrBoom), untilDone}
+	panics := []await.Task[int]{untilDone, tasktest.Panicking[int](0, tasktest.ErrBoom), untilDone}
+	exits := []await.Task[int]{tasktest.Exiting[int](0), tasktest.Deaf(0, 1)}
 	limited := await.Limit(1)
 
 	for name, f := range map[string]func(ctx context.Context){
-		"break":      func(ctx context.Context) { one(await.AsCompleted(ctx, tasks)) },
-		"limit":      func(ctx context.Context) { one(await.AsCompleted(ctx, tasks, limited, await.Buffer(0))) },
-		"in order":   func(ctx context.Context) { one(await.InOrder(ctx, tasks)) },
+		"break":      func(ctx context.Context) { takeOne(await.AsCompleted(ctx, tasks)) },
+		"limit":      func(ctx context.Context) { takeOne(await.AsCompleted(ctx, tasks, limited, await.Buffer(0))) },
+		"in order":   func(ctx context.Context) { takeOne(await.InOrder(ctx, tasks)) },
 		"gather":     func(ctx context.Context) { _, _ = await.Gather(ctx, fails) },
 		"first":      func(ctx context.Context) { _, _, _ = await.First(await.AsCompleted(ctx, tasks)) },
 		"goexit":     func(ctx context.Context) { await.Settle(ctx, exits) },
-		"sequence":   func(ctx context.Context) { one(await.AsCompletedSeq(ctx, forever(), limited)) },
-		"in order 2": func(ctx context.Context) { one(await.InOrderSeq(ctx, forever(), limited)) },
+		"sequence":   func(ctx context.Context) { takeOne(await.AsCompletedSeq(ctx, endlessSeq(), limited)) },
+		"in order 2": func(ctx context.Context) { takeOne(await.InOrderSeq(ctx, endlessSeq(), limited)) },
 		"task panics": func(ctx context.Context) {
-			panicOf(t, func() { await.Settle(ctx, panics) })
+			tasktest.PanicOf(t, func() { await.Settle(ctx, panics) })
 		},
 		"body panics": func(ctx context.Context) {
-			panicOf(t, func() {
+			tasktest.PanicOf(t, func() {
 				for range await.AsCompleted(ctx, tasks) {
-					panic(errBoom)
+					panic(tasktest.ErrBoom)
 				}
 			})
 		},
@@ -74,7 +72,7 @@ func TestNoLeak(t *testing.T) {
 		"deadline of a sequence": func(ctx context.Context) {
 			ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
 			defer cancel()
-			for range await.AsCompletedSeq(ctx, forever(), limited) {
+			for range await.AsCompletedSeq(ctx, endlessSeq(), limited) {
 			}
 		},
 		"queue": func(ctx context.Context) {
@@ -82,23 +80,24 @@ func TestNoLeak(t *testing.T) {
 			for i, task := range tasks {
 				queue.Add(i, task)
 			}
-			one(queue.AsCompleted(ctx))
+			takeOne(queue.AsCompleted(ctx))
+			takeOne(queue.AsCompleted(ctx))
 		},
 		"limiter": func(ctx context.Context) {
 			within := await.Within(await.NewLimiter(1))
-			one(await.AsCompleted(ctx, tasks, within))
-			one(await.AsCompletedSeq(ctx, forever(), within))
+			takeOne(await.AsCompleted(ctx, tasks, within))
+			takeOne(await.AsCompletedSeq(ctx, endlessSeq(), within))
 		},
 		"nested": func(ctx context.Context) {
 			within := await.Within(await.NewLimiter(1))
-			one(await.AsCompleted(ctx, []await.Task[int]{func(ctx context.Context) (int, error) {
-				one(await.AsCompleted(ctx, tasks, within))
+			takeOne(await.AsCompleted(ctx, []await.Task[int]{func(ctx context.Context) (int, error) {
+				takeOne(await.AsCompleted(ctx, tasks, within))
 				return 1, nil
 			}, untilDone}, within))
 		},
 		"detach": func(ctx context.Context) {
 			release, ended := make(chan struct{}), make(chan struct{})
-			one(await.AsCompleted(ctx, []await.Task[int]{deaf(0, 1), func(context.Context) (int, error) {
+			takeOne(await.AsCompleted(ctx, []await.Task[int]{tasktest.Deaf(0, 1), func(context.Context) (int, error) {
 				defer close(ended)
 				<-release
 				return 2, nil
@@ -106,16 +105,32 @@ func TestNoLeak(t *testing.T) {
 			close(release)
 			<-ended
 		},
-		"blocked sequence": func(ctx context.Context) {
+		"detached sequence": func(ctx context.Context) {
 			release, ended := make(chan struct{}), make(chan struct{})
-			one(await.AsCompletedSeq(ctx, func(yield func(int, await.Task[int]) bool) {
+			takeOne(await.AsCompletedSeq(ctx, func(yield func(int, await.Task[int]) bool) {
 				defer close(ended)
-				yield(0, deaf(0, 1))
+				yield(0, tasktest.Deaf(0, 1))
 				<-release
-				yield(1, deaf(0, 1))
-			}))
+				yield(1, tasktest.Deaf(0, 1))
+			}, await.Detach()))
 			close(release)
 			<-ended
+		},
+		"OnCancel": func(ctx context.Context) {
+			woken := make(chan struct{})
+			takeOne(await.AsCompletedSeq(ctx, func(yield func(int, await.Task[int]) bool) {
+				yield(0, tasktest.Deaf(0, 1))
+				<-woken
+			}, await.OnCancel(func() { close(woken) })))
+		},
+		"OnDiscard": func(ctx context.Context) {
+			takeOne(await.AsCompleted(ctx, tasktest.Copies(10, tasktest.Deaf(0, 1)), await.OnDiscard(func(int) {})))
+		},
+		"sequence and a context that has ended": func(ctx context.Context) {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			for range await.AsCompletedSeq(ctx, endlessSeq(), limited) {
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,8 +148,8 @@ func testLeakIsSeen(t *testing.T) {
 	require.Eventually(t, func() bool { return len(leaked("testLeakIsSeen")) > before }, 5*time.Second, time.Millisecond)
 }
 
-// one takes one result and leaves.
-func one[K, T any](results iter.Seq2[K, await.Result[T]]) {
+// takeOne takes one result and leaves the loop.
+func takeOne[K, T any](results iter.Seq2[K, await.Result[T]]) {
 	for range results {
 		break
 	}
@@ -147,10 +162,10 @@ func untilDone(ctx context.Context) (int, error) {
 	return 0, context.Cause(ctx)
 }
 
-// forever is a sequence without an end; every other task waits.
-func forever() iter.Seq2[int, await.Task[int]] {
+// endlessSeq is a sequence without an end; every other task waits.
+func endlessSeq() iter.Seq2[int, await.Task[int]] {
 	return func(yield func(int, await.Task[int]) bool) {
-		for yield(0, deaf(0, 1)) && yield(1, untilDone) {
+		for yield(0, tasktest.Deaf(0, 1)) && yield(1, untilDone) {
 		}
 	}
 }

@@ -1,21 +1,11 @@
-package await_test
+package proof_test
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
-	"testing"
 	"time"
 )
-
-// The fuzzer looks for choices that make a scenario go otherwise than foretold:
-//
-//	go test -run '^$' -fuzz FuzzScenario -fuzztime 3m .
-func FuzzScenario(f *testing.F) {
-	f.Fuzz(func(t *testing.T, data []byte) { requireAsForetold(t, "this", data) })
-}
 
 // choices decide what a scenario is like, byte by byte. When they are used up,
 // all further ones are 0. The less a choice is, the simpler is what it makes; so
@@ -26,7 +16,7 @@ type choices []byte
 func choicesOf(seed int) choices {
 	rng := rand.New(rand.NewPCG(uint64(seed), 0))
 	var c choices
-	for range 16 {
+	for range 24 {
 		c = binary.LittleEndian.AppendUint64(c, rng.Uint64())
 	}
 	return c
@@ -69,8 +59,13 @@ func scenarioOf(name string, c choices) *scenario {
 	g := &generator{choices: c}
 	s := g.scenario()
 	s.name = name
-	if o := s.foretell(); o.crashes { // as it would if nobody was left to tell of a panic
-		s.recovers, s.breaks = true, never
+	for o := s.predict(); o.open || o.crashes; o = s.predict() {
+		s.breaks, s.cleaned = none, succeeds
+		if o.crashes || s.kind == ofQueue {
+			s.recovers = true
+		} else if s.cleanup = 0; o.asked != none {
+			s.steps[o.asked] = 0
+		}
 	}
 	return s
 }
@@ -108,16 +103,17 @@ func (g *generator) scenario() *scenario {
 	s := &scenario{
 		kind:     kind(g.upTo(kinds - 1)),
 		limit:    of(g, 0, 1, 2, 3, 4, 0),
-		buffer:   of(g, -1, -1, 0, 1, 2, 5000),
+		buffer:   of(g, unset, unset, 0, 1, 2, 5000),
 		within:   of(g, 0, 0, 0, 1, 2, 3),
 		detach:   of(g, false, false, false, true),
 		recovers: of(g, false, false, true),
 		named:    of(g, false, false, false, true),
 		pulled:   of(g, false, false, false, true),
 		expires:  never,
-		cancels:  never,
-		leaves:   never,
-		breaks:   never,
+		spoiled:  none,
+		cancels:  none,
+		leaves:   none,
+		breaks:   none,
 	}
 	n := g.upTo(8)
 	for i := range n {
@@ -133,7 +129,7 @@ func (g *generator) scenario() *scenario {
 		s.bodies = append(s.bodies, g.pause())
 	}
 	if n > 0 && s.kind.loops() {
-		g.turns(s)
+		g.exits(s)
 	}
 	if s.kind.sequence() {
 		for range n + 1 {
@@ -147,11 +143,32 @@ func (g *generator) scenario() *scenario {
 			}
 		}
 	}
+	g.ends(s)
 	return s
 }
 
-// turns has the loop's body end the context, or leave.
-func (g *generator) turns(s *scenario) {
+// ends is what concerns the end of the call. Its choices come last, so older
+// ones keep their meaning.
+func (g *generator) ends(s *scenario) {
+	s.deadline = of(g, false, true)
+	s.discards = of(g, false, true)
+	s.again = s.kind == ofQueue && of(g, false, true)
+	for range of(g, 0, 0, 1, 1, 2) {
+		s.hooks = append(s.hooks, hook{g.pause(), of(g, succeeds, succeeds, succeeds, exits, panics)})
+	}
+	if s.discards && !s.detach { // else on a task's goroutine it would crash the program
+		s.spoiled = of(g, none, none, none, none, none, 0, 1)
+	}
+	if s.kind.sequence() {
+		s.wakes = of(g, false, false, true)
+		if s.cleanup = g.pause(); s.cleanup > 0 {
+			s.cleaned = of(g, succeeds, succeeds, succeeds, fails, exits, panics)
+		}
+	}
+}
+
+// exits has the loop's body end the context, or leave.
+func (g *generator) exits(s *scenario) {
 	last := len(s.plans) - 1
 	if g.upTo(7) == 7 {
 		s.cancels = g.upTo(last)
@@ -183,36 +200,4 @@ func (g *generator) plan(k kind, i int) plan {
 		}
 	}
 	return p
-}
-
-// String describes the scenario.
-func (s *scenario) String() string {
-	var text strings.Builder
-	say := func(given bool, format string, args ...any) {
-		if given {
-			fmt.Fprintf(&text, format, args...)
-		}
-	}
-	say(true, "%v of %d tasks", s.kind, len(s.plans))
-	say(s.limit > 0, ", Limit(%d)", s.limit)
-	say(s.buffer >= 0, ", Buffer(%d)", s.buffer)
-	say(s.within > 0, ", Within a limiter of %d", s.within)
-	say(s.detach, ", Detach")
-	say(s.recovers, ", Recover")
-	say(s.named, ", Name")
-	say(s.pulled, ", ranged through Pull2")
-	say(s.expires != never, "\n\tthe caller's context ends at %v", s.expires)
-	for i, p := range s.plans {
-		say(true, "\n\ttask %d %v after %v", i, p.ends, p.lasts)
-		say(p.lingers != never, ", or when cancelled %v %v later", p.gives, p.lingers)
-		say(s.kind == ofQueue && p.by == byTask, "; added by task %d", p.which)
-		say(s.kind == ofQueue && p.by == byBody, "; added by the body with result %d", p.which)
-		say(s.kind == ofQueue && p.by == byOutside, "; added at %v", p.when)
-	}
-	say(s.kind.loops(), "\n\tthe body takes %v", s.bodies)
-	say(s.cancels != never, "\n\tthe body ends the caller's context with result %d", s.cancels)
-	say(s.leaves != never, "\n\tthe body leaves with result %d: %v", s.leaves, s.how)
-	say(s.kind.sequence(), "\n\tthe sequence takes %v", s.steps)
-	say(s.breaks != never, "\n\tthe sequence breaks in step %d: %v", s.breaks, s.broken)
-	return text.String()
 }
