@@ -29,24 +29,30 @@ func (o outcome) String() string {
 	return [...]string{"killed", "timed out", "survived", "equivalent"}[o]
 }
 
-// tests is the test binary with all mutants in it.
+// tests are the test binaries, each with all mutants in it.
 type tests struct {
-	dir    string // where it runs
-	temp   string // where it is
-	number map[*mutant]int
+	temp     string // where the binaries are
+	number   map[*mutant]int
+	binaries []*binary
+}
+
+// binary is the tests of one package.
+type binary struct {
+	path string
+	dir  string // of the package, where they run
 
 	// The quick tests go first, because most mutants need no others.
 	slow                  string        // a regexp for the others
 	quickTakes, slowTakes time.Duration // without a mutant
 }
 
-// build builds the tests of the module's root with the mutants.
+// build builds the tests with the mutants.
 func build(ctx context.Context, code *module, mutants []*mutant, race bool) (*tests, error) {
 	temp, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return nil, err
 	}
-	t := &tests{dir: code.dir, temp: temp, number: map[*mutant]int{}}
+	t := &tests{temp: temp, number: map[*mutant]int{}}
 	for i, m := range mutants {
 		t.number[m] = i + 1
 	}
@@ -57,7 +63,7 @@ func build(ctx context.Context, code *module, mutants []*mutant, race bool) (*te
 	return t, nil
 }
 
-// compile makes the binary.
+// compile makes the binaries.
 func (t *tests) compile(ctx context.Context, code *module, mutants []*mutant, race bool) error {
 	byFile := map[string][]*mutant{}
 	for _, m := range mutants {
@@ -86,17 +92,19 @@ func (t *tests) compile(ctx context.Context, code *module, mutants []*mutant, ra
 	if err := os.WriteFile(list, index, 0o600); err != nil {
 		return err
 	}
-	compile := exec.CommandContext(ctx, "go", "test", "-c", "-race="+strconv.FormatBool(race), "-vet=off", "-overlay", list, "-o", t.binary(), ".")
-	compile.Dir = code.dir
-	if out, err := compile.CombinedOutput(); err != nil {
-		return fmt.Errorf("go test -c: %w\n%s", err, out)
+	for i, dir := range code.tests {
+		b := &binary{path: filepath.Join(t.temp, fmt.Sprintf("%d.test", i)), dir: dir}
+		compile := exec.CommandContext(ctx, "go", "test", "-c", "-race="+strconv.FormatBool(race), "-vet=off", "-overlay", list, "-o", b.path, ".")
+		compile.Dir = dir
+		if out, err := compile.CombinedOutput(); err != nil {
+			return fmt.Errorf("go test -c in %s: %w\n%s", dir, err, out)
+		}
+		t.binaries = append(t.binaries, b)
 	}
 	return nil
 }
 
-func (t *tests) binary() string { return filepath.Join(t.temp, "mutants.test") }
-
-// remove removes the binary.
+// remove removes the binaries.
 func (t *tests) remove() { _ = os.RemoveAll(t.temp) } // what is left is in the folder for such
 
 // slowest is how long a quick test takes at most.
@@ -104,9 +112,18 @@ const slowest = 30 * time.Millisecond
 
 // measure runs the tests without a mutant: they must pass.
 func (t *tests) measure(ctx context.Context) error {
-	out, err := t.run(ctx, 0, time.Hour, "-test.v")
+	for _, b := range t.binaries {
+		if err := b.measure(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *binary) measure(ctx context.Context) error {
+	out, err := b.run(ctx, 0, time.Hour, "-test.v")
 	if err != nil {
-		return fmt.Errorf("the tests fail without a mutant: %w\n%s", err, out)
+		return fmt.Errorf("the tests in %s fail without a mutant: %w\n%s", b.dir, err, out)
 	}
 	slow := []string{"the slow tests"}
 	for _, m := range regexp.MustCompile(`(?m)^--- PASS: (\S+) \((.*)\)`).FindAllSubmatch(out, -1) {
@@ -116,24 +133,36 @@ func (t *tests) measure(ctx context.Context) error {
 		}
 		if took > slowest {
 			slow = append(slow, string(m[1]))
-			t.slowTakes += took
+			b.slowTakes += took
 		} else {
-			t.quickTakes += took
+			b.quickTakes += took
 		}
 	}
-	t.slow = "^(" + strings.Join(slow, "|") + ")$"
+	b.slow = "^(" + strings.Join(slow, "|") + ")$"
 	return nil
 }
 
-// try tells what becomes of a mutant.
+// try runs the tests on a mutant until some fail: first the quick ones of all
+// packages, then the slow ones.
 func (t *tests) try(ctx context.Context, m *mutant) (outcome, error) {
 	n := t.number[m]
-	timeout := patience(t.quickTakes)
-	out, err := t.run(ctx, n, timeout, "-test.skip="+t.slow)
-	if err == nil {
-		timeout = patience(t.slowTakes)
-		out, err = t.run(ctx, n, timeout, "-test.run="+t.slow)
+	for _, b := range t.binaries {
+		if result, err := b.try(ctx, n, b.quickTakes, "-test.skip="+b.slow); err != nil || result != survived {
+			return result, err
+		}
 	}
+	for _, b := range t.binaries {
+		if result, err := b.try(ctx, n, b.slowTakes, "-test.run="+b.slow); err != nil || result != survived {
+			return result, err
+		}
+	}
+	return survived, nil
+}
+
+// try runs some of the tests on a mutant.
+func (b *binary) try(ctx context.Context, number int, usual time.Duration, which string) (outcome, error) {
+	timeout := patience(usual)
+	out, err := b.run(ctx, number, timeout, which)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -169,10 +198,10 @@ func how(out []byte, timeout time.Duration) outcome {
 func patience(usual time.Duration) time.Duration { return 4*usual + 8*time.Second }
 
 // run runs the tests on a mutant.
-func (t *tests) run(ctx context.Context, number int, timeout time.Duration, args ...string) ([]byte, error) {
+func (b *binary) run(ctx context.Context, number int, timeout time.Duration, args ...string) ([]byte, error) {
 	args = append(args, "-test.failfast", "-test.timeout="+timeout.String())
-	cmd := exec.CommandContext(ctx, t.binary(), args...)
-	cmd.Dir = t.dir
+	cmd := exec.CommandContext(ctx, b.path, args...)
+	cmd.Dir = b.dir
 	cmd.Env = append(os.Environ(), fmt.Sprintf("MUTANT=%d", number))
 	return cmd.CombinedOutput()
 }

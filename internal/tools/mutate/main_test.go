@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sample is a module whose tests leave something to be desired.
+// sample is a module whose tests leave something to be desired. They are in two
+// packages, with helpers that are no code to mutate.
 var sample = map[string]string{
 	"go.mod": "module sample\n\ngo 1.25\n",
 	"sample.go": `package sample
@@ -33,8 +34,41 @@ func Clamp(n, most int) (m int) {
 import "testing"
 
 func TestClamp(t *testing.T) {
-	if Clamp(5, 9) != 5 || Clamp(10, 9) != 9 {
+	if Clamp(5, 9) != 5 {
 		t.Fatal("Clamp is wrong")
+	}
+}
+`,
+	"internal/proof/proof_test.go": `package proof
+
+import (
+	"os"
+	"testing"
+
+	"sample"
+	"sample/internal/helper"
+)
+
+func TestClampHere(t *testing.T) {
+	if _, err := os.Stat("proof_test.go"); err != nil {
+		t.Fatal("the tests run elsewhere")
+	}
+	if sample.Clamp(10, helper.Most()) != 9 {
+		t.Fatal("Clamp is wrong")
+	}
+}
+`,
+	"internal/helper/helper.go": `package helper
+
+func Most() int { return 9 }
+`,
+	"internal/helper/helper_test.go": `package helper
+
+import "testing"
+
+func TestMost(t *testing.T) {
+	if Most() != 9 {
+		t.Fatal("Most is wrong")
 	}
 }
 `,
@@ -59,7 +93,9 @@ func mutateSample(t *testing.T, equivalent string, args ...string) (clean bool, 
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range sample {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	}
 	list := filepath.Join(t.TempDir(), "list.txt")
 	require.NoError(t, os.WriteFile(list, []byte(equivalent), 0o600))

@@ -1,17 +1,20 @@
-// Mutate tells what the tests of await would not notice. It changes the
-// package in one small way after another (see find.go), runs the tests on
-// each, and prints the changes that no test fails on: the survivors. A test
-// that hangs has failed; when all together take too long, that is printed too.
+// Mutate shows what the tests of await would not notice. It changes the
+// package, or what it imports of its module, in one small way after another
+// (see find.go), runs the tests on each mutant, those of the package and those
+// of internal/proof, and prints the changes that no test fails on: the
+// survivors. A test that hangs has failed; when all together take too long,
+// that is printed too.
 //
-//	go run -C internal/mutate . [-file RE] [-resume FILE]
+//	go run -C internal/tools/mutate . [-file RE] [-resume FILE]
 //
 // A survivor is a missing test, or code that could go, or it is equivalent:
-// no user could tell the difference. Those are listed in equivalent.txt, with
+// no user could notice the difference. Those are listed in equivalent.txt, with
 // the reason, and not run. The exit status is 1 if there is any other, or if
 // the list has an entry that fits no mutant.
 //
 // The work tree stays as it is: all mutants are compiled at once, into one
-// test binary, and the environment says which of them is awake (see weave.go).
+// binary for each package of tests, and the environment says which of them is
+// awake (see weave.go).
 package main
 
 import (
@@ -47,7 +50,7 @@ func main() {
 // to be equivalent.
 func run(ctx context.Context, args []string, stdout io.Writer) (clean bool, err error) {
 	flags := flag.NewFlagSet("mutate", flag.ContinueOnError)
-	dir := flags.String("dir", "../..", "the `folder` of the package to mutate")
+	dir := flags.String("dir", "../../..", "the `folder` of the package to mutate")
 	file := flags.String("file", "", "mutate only files whose path matches this `regexp`")
 	equivalent := flags.String("equivalent", "equivalent.txt", "the `file` that lists equivalent mutants")
 	resume := flags.String("resume", "", "skip mutants that this `file` says were killed, and add to it")

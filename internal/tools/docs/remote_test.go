@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ascompleted/await"
-	"github.com/ascompleted/await/internal/docs/client"
+	"github.com/ascompleted/await/internal/tools/docs/client"
 )
 
 type (

@@ -1,4 +1,4 @@
-module github.com/ascompleted/await/internal/docs
+module github.com/ascompleted/await/internal/tools/docs
 
 go 1.25.0
 
@@ -18,4 +18,4 @@ require (
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 )
 
-replace github.com/ascompleted/await => ../..
+replace github.com/ascompleted/await => ../../..

@@ -15,7 +15,7 @@ import (
 )
 
 // root is the folder of the repository.
-const root = "../.."
+const root = "../../.."
 
 // A page is a Markdown file.
 type page struct {

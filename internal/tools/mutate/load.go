@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,15 +16,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// module is the code to mutate.
+// module is the code to mutate, and the packages whose tests may notice.
 type module struct {
 	dir      string
 	fset     *token.FileSet
 	packages []*pkg
 	imports  types.Importer
+	tests    []string // folders of packages
 }
 
 // pkg is a package of the module.
@@ -44,31 +47,20 @@ type file struct {
 // offset is the place of pos in the text.
 func (f *file) offset(pos token.Pos) int { return f.fset.Position(pos).Offset }
 
-// load reads the packages in dir and below.
+// load reads the package in dir and those of its module that it imports: they
+// are the code. Packages in dir and below whose tests use it are the tests.
 func load(ctx context.Context, dir string) (*module, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
-	list := exec.CommandContext(ctx, "go", "list", "-export", "-deps", "-json=ImportPath,Name,Dir,GoFiles,Export,Module", "./...")
-	list.Dir, list.Stderr = dir, os.Stderr
-	out, err := list.Output()
+	code, err := list(ctx, dir, "-export", "-deps", ".")
 	if err != nil {
-		return nil, fmt.Errorf("go list: %w", err)
+		return nil, err
 	}
 	m := &module{dir: dir, fset: token.NewFileSet()}
 	exports := map[string]string{}
-	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p struct {
-			ImportPath, Name, Dir, Export string
-			GoFiles                       []string
-			Module                        *struct{ Main bool }
-		}
-		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, err
-		}
+	for _, p := range code {
 		exports[p.ImportPath] = p.Export
 		if p.Module == nil || !p.Module.Main {
 			continue
@@ -82,7 +74,58 @@ func load(ctx context.Context, dir string) (*module, error) {
 		m.packages = append(m.packages, loaded)
 	}
 	m.imports = importer.ForCompiler(m.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
-	return m, nil
+	m.tests, err = m.testers(ctx)
+	return m, err
+}
+
+// testers lists the folders of the packages whose tests use the code.
+func (m *module) testers(ctx context.Context) (dirs []string, err error) {
+	programs, err := list(ctx, m.dir, "-test", "./...")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range programs {
+		if p.Name != "main" || !strings.HasSuffix(p.ImportPath, ".test") {
+			continue // a package, as it is or as its tests see it
+		}
+		uses := slices.ContainsFunc(p.Deps, func(dep string) bool {
+			dep, _, _ = strings.Cut(dep, " ") // "sample [sample.test]" is sample with its tests
+			return slices.ContainsFunc(m.packages, func(code *pkg) bool { return code.path == dep })
+		})
+		if uses {
+			dirs = append(dirs, p.Dir)
+		}
+	}
+	if dirs == nil {
+		return nil, errors.New("no tests use the code")
+	}
+	return dirs, nil
+}
+
+// listing is what go list says of a package.
+type listing struct {
+	ImportPath, Name, Dir, Export string
+	GoFiles, Deps                 []string
+	Module                        *struct{ Main bool }
+}
+
+// list runs go list.
+func list(ctx context.Context, dir string, args ...string) (packages []listing, err error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-json"}, args...)...)
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listing
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return packages, nil
+		} else if err != nil {
+			return nil, err
+		}
+		packages = append(packages, p)
+	}
 }
 
 // parse adds a file.

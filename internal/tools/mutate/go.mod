@@ -1,4 +1,4 @@
-module github.com/ascompleted/await/internal/mutate
+module github.com/ascompleted/await/internal/tools/mutate
 
 go 1.25.0
 
@@ -12,4 +12,4 @@ require (
 	golang.org/x/sync v0.22.0 // indirect
 )
 
-replace github.com/ascompleted/await => ../..
+replace github.com/ascompleted/await => ../../..

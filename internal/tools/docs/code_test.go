@@ -48,7 +48,7 @@ func TestGoCodeIsThatOfExamples(t *testing.T) {
 				require.NoError(t, os.WriteFile(page.path, want.Bytes(), 0o666))
 				return
 			}
-			assert.Equal(t, want.String(), string(page.source), "write it anew by: go test -C internal/docs -update")
+			assert.Equal(t, want.String(), string(page.source), "write it anew by: go test -C internal/tools/docs -update")
 		})
 	}
 }
