@@ -61,7 +61,7 @@ var mutants = []mutant{
 	// Workers.
 	{"a worker stays starting", "", "crew", []string{"w.started = true\n\t\tc.starting = false", "w.started = true"}},
 	{"a worker that has rested stays starting", "", "crew", []string{"c.work.Wait()\n\tc.starting = false", "c.work.Wait()"}},
-	{"a worker does not see to the next one", "", "crew", []string{"launch := task != nil && c.addWorker()\n\tc.mu.Unlock()", "launch := false\n\tc.mu.Unlock()"}},
+	{"a worker does not see to the next one", "", "crew", []string{"launch := ok && c.addWorker()\n\tc.mu.Unlock()", "launch := false\n\tc.mu.Unlock()"}},
 	{"one worker above the limit", "", "crew", []string{"if c.workers == c.config.Limit {", "if c.workers > c.config.Limit {"}},
 	{"a Gather has one worker above the limit", "", "slots", []string{"launch := c.workers < c.config.Limit &&", "launch := c.workers <= c.config.Limit &&", "s.full.Store(c.workers == c.config.Limit)", "s.full.Store(c.workers > c.config.Limit)"}},
 	{"a worker of a Gather is not counted in the step that looks", "", "slots", []string{"launch := c.workers < c.config.Limit && !s.full.Load()\n\tif launch {", "launch := c.workers < c.config.Limit && !s.full.Load()\n\tc.mu.Unlock()\n\tc.mu.Lock()\n\tif launch {"}},
@@ -69,7 +69,8 @@ var mutants = []mutant{
 	{"a worker that has panicked is not counted off", "", "worker", []string{"c.leave()\n\tlaunch := c.addWorker()", "launch := c.addWorker()"}},
 	{"nobody goes on in place of a worker that exits", "", "worker", []string{"launch := c.addWorker()", "launch := false"}},
 	{"nobody goes on in place of a worker of a Gather", "", "slots", []string{"c.putSlot(w)\n\t}\n\tspawn(c.body)", "c.putSlot(w)\n\t}"}},
-	{"a task that panics stays running", "after a panic nobody asks", "worker", []string{"c.unread--\n\t\tc.taskEnded(w)", "c.unread--"}},
+	{"a task that panics stays running", "after a panic nobody asks", "worker", []string{"if raise {\n\t\tc.taskEnded(w)\n", "if raise {\n"}},
+	{"a task that was left behind and panics counts twice", "", "worker", []string{"if !c.deserted { // else", "if true { // else"}},
 	{"Stop does not wait for workers", "", "stop", []string{"return c.watching || pulling || c.workers > 0", "return c.watching || pulling"}},
 	{"Stop does not wait for the sequence", "", "stop", []string{"return c.watching || pulling || c.workers > 0", "return c.watching || c.workers > 0"}},
 	{"Stop does not wait for OnCancel", "", "stop", []string{"return c.watching || pulling || c.workers > 0", "return pulling || c.workers > 0"}},
@@ -83,7 +84,7 @@ var mutants = []mutant{
 	{"a result is not counted as read", "", "loop", []string{"c.unread--\n", ""}},
 	{"a stopped run goes on", "whoever stops it cancels in the next step", "crew", []string{"return c.stopped || c.ctx.Err() != nil", "return c.ctx.Err() != nil"}},
 	{"the end of the context stops nobody", "", "crew", []string{"return c.stopped || c.ctx.Err() != nil", "return c.stopped"}},
-	{"the caller's context is not asked", "", "crew", []string{"func (c *Crew[K, T]) step(w *worker[K, T]) Task[T] {\n\tc.askParent()", "func (c *Crew[K, T]) step(w *worker[K, T]) Task[T] {"}},
+	{"the caller's context is not asked", "", "crew", []string{"c.askParent()\n\tc.mu.Lock()\n\tif !w.started {", "c.mu.Lock()\n\tif !w.started {"}},
 	{"the caller's context is not asked after a rest", "", "crew", []string{"c.starting = false\n\tc.mu.Unlock()\n\tc.askParent()\n\tc.mu.Lock()", "c.starting = false"}},
 	{"the loop ends while tasks run", "", "loop", []string{"return c.deserted || c.running == 0 &&", "return c.deserted || true &&"}},
 	{"the loop ends before the sequence", "", "loop", []string{"c.running == 0 && (c.feeder == nil || !c.feeder.pulling)", "c.running == 0"}},
@@ -117,15 +118,23 @@ var mutants = []mutant{
 	{"a permit is released in two steps", "", "limiter", []string{"p.released = true\n\tlent := p.lent", "lent := p.lent\n\tp.mu.Unlock()\n\tp.mu.Lock()\n\tp.released = true"}},
 }
 
-// TestMutants breaks the engine and expects that TestExplore finds it.
+// deeper has mutants that take three preemptions, and the scenarios that find them.
+var deeper = map[string]string{
+	"a worker of a Gather is not counted in the step that looks": "Gather/limit_3",
+	"a permit that came with one that was lent is kept":          "Limiter/three_calls",
+}
+
+// TestMutants breaks the engine and expects that TestExplore finds it. Without
+// -mutants it only looks whether the texts to break are still there.
 func TestMutants(t *testing.T) {
-	if !*mutantsFlag {
-		t.Skip("only with -mutants: it builds the engine once for each")
-	}
-	found := make([]int, *bound+1)
+	found := make([]int, 4)
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
-			at, how := attack(t, m)
+			original, text := m.apply(t)
+			if !*mutantsFlag {
+				return
+			}
+			at, how := attack(t, m, original, text)
 			t.Logf("%s", how)
 			switch {
 			case m.same != "":
@@ -139,23 +148,31 @@ func TestMutants(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("found with 0 preemptions, 1, and so on: %v", found)
+	if *mutantsFlag {
+		t.Logf("found with no preemption, one, two, three: %v", found)
+	}
+}
+
+// apply returns the path of the file and its text with the fault.
+func (m mutant) apply(t *testing.T) (path, text string) {
+	t.Helper()
+	path, err := filepath.Abs("../crew/" + m.file + ".go")
+	require.NoError(t, err)
+	source, err := os.ReadFile(path)
+	require.NoError(t, err)
+	text = string(source)
+	for i := 0; i < len(m.edits); i += 2 {
+		require.Equal(t, 1, strings.Count(text, m.edits[i]), "%q in %s", m.edits[i], path)
+		text = strings.Replace(text, m.edits[i], m.edits[i+1], 1)
+	}
+	return path, text
 }
 
 // attack explores a broken engine, and returns the number of preemptions that
 // it took to find it, and how; or -1.
-func attack(t *testing.T, m mutant) (preemptions int, how string) {
+func attack(t *testing.T, m mutant, original, text string) (preemptions int, how string) {
 	t.Helper()
 	dir := t.TempDir()
-	original, err := filepath.Abs("../crew/" + m.file + ".go")
-	require.NoError(t, err)
-	source, err := os.ReadFile(original)
-	require.NoError(t, err)
-	text := string(source)
-	for i := 0; i < len(m.edits); i += 2 {
-		require.Equal(t, 1, strings.Count(text, m.edits[i]), "%q in %s", m.edits[i], original)
-		text = strings.Replace(text, m.edits[i], m.edits[i+1], 1)
-	}
 	broken, overlay, binary := filepath.Join(dir, m.file+".go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "explore.test")
 	require.NoError(t, os.WriteFile(broken, []byte(text), 0o666))
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{original: broken}})
@@ -164,8 +181,12 @@ func attack(t *testing.T, m mutant) (preemptions int, how string) {
 	out, err := exec.Command("go", "test", "-c", "-vet=off", "-tags", "explore", "-overlay", overlay, "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	for b := 0; b <= *bound; b++ {
-		out, err := exec.Command(binary, "-test.v", "-test.run=^TestExplore$", "-lean", "-lowest="+strconv.Itoa(b), "-bound="+strconv.Itoa(b)).CombinedOutput()
+	most, where := *bound, "TestExplore"
+	if deeper[m.name] != "" {
+		most, where = 3, "TestExplore/"+deeper[m.name]
+	}
+	for b := 0; b <= most; b++ {
+		out, err := exec.Command(binary, "-test.v", "-test.run="+where, "-lean", "-lowest="+strconv.Itoa(b), "-bound="+strconv.Itoa(b)).CombinedOutput()
 		if err == nil {
 			continue
 		}

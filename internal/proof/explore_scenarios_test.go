@@ -140,7 +140,10 @@ var calls = []call{
 	{name: "limit 2, the first meets all", n: 4, limit: 2, buffer: unset, do: map[int]how{0: meeting(4)}, bare: true},
 	{name: "limit 2, buffer 0", n: 3, limit: 2, body: slow(3), bare: true},
 	{name: "limit 2, buffer 0, each meets the next", n: 3, limit: 2, do: all(chained), bare: true},
-	{name: "limit 3", only: "Gather", n: 5, limit: 3, buffer: unset, bare: true},
+	{name: "all run that can", n: 3, buffer: unset, do: all(lazy), bare: true},
+	{name: "limit 2, all run that can", n: 4, limit: 2, buffer: unset, do: all(lazy), bare: true},
+	{name: "limit 2, buffer 0, all run that can", n: 4, limit: 2, do: all(lazy), bare: true},
+	{name: "limit 3, all run that can", only: "Gather", n: 5, limit: 3, buffer: unset, do: map[int]how{0: plain, -1: lazy}, bare: true},
 	{name: "limit 2, buffer 1", n: 4, limit: 2, buffer: 1, do: map[int]how{0: meeting(3)}, body: slow(4), bare: true},
 
 	// The loop is left.
@@ -340,9 +343,9 @@ func scenarios() (all []scenario) {
 		bare.bare = true
 		for _, d := range doors {
 			if c.only == "" || c.only == "Seq" && d.sequence {
-				all = append(all, scenario{d.name + "/" + c.name, scenarioOf(c, d)})
+				all = append(all, scenario{name: d.name + "/" + c.name, run: scenarioOf(c, d)})
 				if !c.bare && !c.needsHook && !d.ordered {
-					all = append(all, scenario{d.name + "/" + bare.name, scenarioOf(&bare, d)})
+					all = append(all, scenario{name: d.name + "/" + bare.name, run: scenarioOf(&bare, d)})
 				}
 			}
 		}
@@ -353,14 +356,14 @@ func scenarios() (all []scenario) {
 		hooked.name += ", OnCancel"
 		hooked.hooksOnly = true
 		all = append(all,
-			scenario{"Gather/" + c.name, func() { gather(c) }},
-			scenario{"Settle/" + c.name, func() { settle(c) }})
+			scenario{name: "Gather/" + c.name, run: func() { gather(c) }},
+			scenario{name: "Settle/" + c.name, run: func() { settle(c) }})
 		if !c.bare && !c.needsHook {
 			all = append(all,
-				scenario{"Gather/" + bare.name, func() { gather(&bare) }},
-				scenario{"Settle/" + bare.name, func() { settle(&bare) }},
-				scenario{"Gather/" + hooked.name, func() { gather(&hooked) }},
-				scenario{"Settle/" + hooked.name, func() { settle(&hooked) }})
+				scenario{name: "Gather/" + bare.name, run: func() { gather(&bare) }},
+				scenario{name: "Settle/" + bare.name, run: func() { settle(&bare) }},
+				scenario{name: "Gather/" + hooked.name, run: func() { gather(&hooked) }},
+				scenario{name: "Settle/" + hooked.name, run: func() { settle(&hooked) }})
 		}
 	}
 	return append(all, specials...)

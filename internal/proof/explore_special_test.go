@@ -12,42 +12,43 @@ import (
 )
 
 var specials = []scenario{
-	{"AsCompleted/finish order", finishOrder},
-	{"AsCompleted/stopped by iter.Pull2", pulled},
-	{"AsCompletedSeq/of another loop, break at 1", stages},
-	{"First/one wins", first},
-	{"First/all fail", firstFails},
-	{"Gather/the first error ends it, limit 1", failFast(await.Limit(1))},
-	{"Gather/the first error ends it, limiter 1", func() { failFast(await.Within(await.NewLimiter(1)))() }},
-	{"Queue/the body adds", bodyAdds},
-	{"Queue/tasks add, limit 1", func() { tasksAdd(await.Limit(1)) }},
-	{"Queue/tasks add", func() { tasksAdd() }},
-	{"Queue/another goroutine adds", func() { othersAdd(false, nil) }},
-	{"Queue/another goroutine adds, limit 1, buffer 0", func() { othersAdd(false, nil, await.Limit(1), await.Buffer(0)) }},
-	{"Queue/another goroutine adds, break at 1", func() { othersAdd(true, nil) }},
-	{"Queue/another goroutine adds, ends", func() { othersAdd(false, cancelable, await.Limit(1)) }},
-	{"Queue/another goroutine adds, detached, break at 1", func() { othersAdd(true, nil, await.Detach()) }},
-	{"Queue/two loops", twoLoops},
-	{"Queue/ends and tells late, and then another goroutine adds", addsLate},
-	{"Queue/another goroutine asks for Len, break at 1", asksLen},
-	{"Queue/detached, ends, a task panics late", panicsLate},
-	{"Limiter/two calls", func() { share(2, 1, nil) }},
-	{"Limiter/two calls, one ends", func() { share(1, 1, cancelable) }},
-	{"Limiter/nested", func() { nested(1, 2, 1, plain, false) }},
-	{"Limiter/nested, two inside", func() { nested(1, 1, 2, plain, false) }},
-	{"Limiter/nested, two permits, two meet", func() { nested(2, 1, 2, meeting(2), false) }},
-	{"Limiter/nested, break at 1", func() { nested(1, 1, 2, plain, true) }},
-	{"Limiter/nested, a task panics", func() { nested(1, 2, 1, panicking, false) }},
-	{"Limiter/nested, tasks exit", func() { nested(1, 2, 1, exiting, false) }},
-	{"Limiter/nested three deep", deep},
-	{"Limiter/two calls in one task", func() { twice(1) }},
-	{"Limiter/two calls in one task, two permits", func() { twice(2) }},
-	{"Limiter/nested, detached", nestedDetached},
-	{"Limiter/sequence, two permits, two meet", func() { limited(AsCompletedSeq, 2, all(meeting(2))) }},
-	{"Limiter/sequence, a task exits", func() { limited(AsCompletedSeq, 1, map[int]how{0: exiting}) }},
-	{"Limiter/sequence, a task panics", func() { limited(AsCompletedSeq, 1, map[int]how{0: panicking}) }},
-	{"Limiter/queue, two permits, two meet", func() { limited(Queue, 2, all(meeting(2))) }},
-	{"Limiter/list in input order, two permits, two meet", func() { limited(InOrder, 2, all(meeting(2))) }},
+	{name: "AsCompleted/finish order", run: finishOrder},
+	{name: "AsCompleted/stopped by iter.Pull2", run: pulled},
+	{name: "AsCompletedSeq/of another loop, break at 1", run: stages},
+	{name: "First/one wins", run: first},
+	{name: "First/all fail", run: firstFails},
+	{name: "Gather/the first error ends it, limit 1", run: failFast(await.Limit(1))},
+	{name: "Gather/the first error ends it, limiter 1", run: func() { failFast(await.Within(await.NewLimiter(1)))() }},
+	{name: "Queue/the body adds", run: bodyAdds},
+	{name: "Queue/tasks add, limit 1", run: func() { tasksAdd(await.Limit(1)) }},
+	{name: "Queue/tasks add", run: func() { tasksAdd() }},
+	{name: "Queue/another goroutine adds", run: func() { othersAdd(false, nil) }},
+	{name: "Queue/another goroutine adds, limit 1, buffer 0", run: func() { othersAdd(false, nil, await.Limit(1), await.Buffer(0)) }},
+	{name: "Queue/another goroutine adds, break at 1", run: func() { othersAdd(true, nil) }},
+	{name: "Queue/another goroutine adds, ends", run: func() { othersAdd(false, cancelable, await.Limit(1)) }},
+	{name: "Queue/another goroutine adds, detached, break at 1", run: func() { othersAdd(true, nil, await.Detach()) }},
+	{name: "Queue/two loops", run: twoLoops},
+	{name: "Queue/ends and tells late, and then another goroutine adds", run: addsLate},
+	{name: "Queue/another goroutine asks for Len, break at 1", run: asksLen},
+	{name: "Queue/detached, ends, a task panics late", run: panicsLate},
+	{name: "Limiter/two calls", run: func() { share(2, 1, nil) }},
+	{name: "Limiter/two calls, one ends", run: func() { share(1, 1, cancelable) }},
+	{name: "Limiter/nested", run: func() { nested(1, 2, 1, plain, false) }},
+	{name: "Limiter/nested, two inside", run: func() { nested(1, 1, 2, plain, false) }},
+	{name: "Limiter/nested, two permits, two meet", run: func() { nested(2, 1, 2, meeting(2), false) }},
+	{name: "Limiter/nested, break at 1", run: func() { nested(1, 1, 2, plain, true) }},
+	{name: "Limiter/nested, a task panics", run: func() { nested(1, 2, 1, panicking, false) }},
+	{name: "Limiter/nested, tasks exit", run: func() { nested(1, 2, 1, exiting, false) }},
+	{name: "Limiter/nested three deep", run: deep},
+	{name: "Limiter/two calls in one task", run: func() { several(2, 1, plain) }},
+	{name: "Limiter/two calls in one task, two permits, two meet", run: func() { several(2, 2, meeting(2)) }},
+	{name: "Limiter/three calls in one task, two permits", run: func() { several(3, 2, plain) }, less: 1},
+	{name: "Limiter/nested, detached", run: nestedDetached},
+	{name: "Limiter/sequence, two permits, two meet", run: func() { limited(AsCompletedSeq, 2, all(meeting(2))) }},
+	{name: "Limiter/sequence, a task exits", run: func() { limited(AsCompletedSeq, 1, map[int]how{0: exiting}) }},
+	{name: "Limiter/sequence, a task panics", run: func() { limited(AsCompletedSeq, 1, map[int]how{0: panicking}) }},
+	{name: "Limiter/queue, two permits, two meet", run: func() { limited(Queue, 2, all(meeting(2))) }},
+	{name: "Limiter/list in input order, two permits, two meet", run: func() { limited(InOrder, 2, all(meeting(2))) }},
 }
 
 // newWorld is the world of a call.
@@ -347,29 +348,24 @@ func limited(name int, permits int, do map[int]how) {
 	w.permits(l, permits)
 }
 
-// twice: a task makes two calls at once within the limiter of its own call.
-func twice(permits int) {
-	w := &world{n: 2, limit: permits}
+// several: a task makes several calls at once within the limiter of its own.
+func several(calls, permits int, do how) {
+	w := &world{n: calls, limit: permits}
 	l := await.NewLimiter(permits)
-	leaves := w.tasks(nil)
-	if permits == 2 {
-		leaves = w.tasks(all(meeting(2)))
-	}
+	leaves := w.tasks(all(do))
 	for _, r := range await.AsCompleted(context.Background(), await.Times(1, func(ctx context.Context, _ int) (int, error) {
 		done := 0
-		call := func(ctx context.Context, i int) (int, error) {
-			for _, r := range await.AsCompleted(ctx, leaves[i:i+1], await.Within(l)) {
-				w.outcome(i, r)
-				w.got[i]++
-			}
-			done++
-			return 0, nil
+		for i := range calls {
+			explorer.Go(func() {
+				for _, r := range await.AsCompleted(ctx, leaves[i:i+1], await.Within(l)) {
+					w.outcome(i, r)
+					w.got[i]++
+				}
+				done++
+			})
 		}
-		_, err := await.Gather(ctx, await.Times(2, call))
-		if done != 2 {
-			explorer.Fail("%d calls have ended", done)
-		}
-		return 0, err
+		w.until("join", func() bool { return done == calls })
+		return 0, nil
 	}), await.Within(l)) {
 		if r.Err != nil {
 			explorer.Fail("%v", r.Err)

@@ -135,6 +135,24 @@ func chained(w *world, i int, ctx context.Context) error {
 	return nil
 }
 
+// lazy waits until nothing else goes on. Then as many tasks run as the limit
+// and the buffer allow.
+func lazy(w *world, _ int, _ context.Context) error {
+	explorer.Unlocked()
+	explorer.Idle()
+	want := w.n - w.ended
+	if w.limit > 0 {
+		want = min(want, w.limit)
+	}
+	if w.ahead > 0 {
+		want = min(want, w.ahead-(w.ended-w.yielded))
+	}
+	if w.active != want {
+		explorer.Fail("%d tasks run, and %d could", w.active, want)
+	}
+	return nil
+}
+
 // hooked waits for OnCancel.
 func hooked(w *world, _ int, _ context.Context) error {
 	w.until("hooked", func() bool { return w.hooked > 0 })
