@@ -66,10 +66,11 @@ func (w *world) gathered(values []int, err error) {
 		w.cause()
 		return
 	}
-	failed, ok := err.(*await.TaskError)
-	switch {
-	case !ok:
+	var failed *await.TaskError
+	if !errors.As(err, &failed) || !same(failed, err) {
 		explorer.Fail("the error is %v", err)
+	}
+	switch {
 	case w.value[failed.Index] && !w.detached:
 		explorer.Fail("task %d has not failed: %v", failed.Index, err)
 	case errors.Is(err, await.ErrNotStarted):
@@ -77,7 +78,7 @@ func (w *world) gathered(values []int, err error) {
 		if w.ran[failed.Index] > 0 && !w.detached {
 			explorer.Fail("task %d has run: %v", failed.Index, err)
 		}
-	case failed.Err == errBoom || failed.Err == await.ErrGoexit:
+	case same(failed.Err, errBoom) || same(failed.Err, await.ErrGoexit):
 		if w.ran[failed.Index] == 0 {
 			explorer.Fail("task %d has not run: %v", failed.Index, err)
 		}
@@ -90,7 +91,7 @@ func (w *world) gathered(values []int, err error) {
 	if w.ctx == nil {
 		return
 	}
-	if cause := context.Cause(w.ctx); cause != err && !(w.canceled && cause == w.why) {
+	if cause := context.Cause(w.ctx); !same(cause, err) && !(w.canceled && same(cause, w.why)) {
 		explorer.Fail("the cause of the tasks' context is %v, not %v", cause, err)
 	}
 }

@@ -56,7 +56,7 @@ var mutants = []mutant{
 	{"Stop looks only once", "", "stop", []string{"for c.outstanding() {", "if c.outstanding() {"}},
 	{"Gather looks only once", "", "slots", []string{"for c.workers > 0 {", "if c.workers > 0 {"}},
 	{"Add looks before it adds", "", "queue", []string{"q.tasks = append(q.tasks, entry[K, T]{key, task})\n\trun := q.run\n\tlaunch := run != nil && run.addWorker()", "run := q.run\n\tlaunch := run != nil && run.addWorker()\n\tq.tasks = append(q.tasks, entry[K, T]{key, task})"}},
-	{"the results of a queue are kept after the run was taken off", "", "stop", []string{"\tunread := c.end()\n\tc.mu.Unlock()", "\tunread := c.end()\n\tif c.queue != nil {\n\t\tkept := c.queue.kept\n\t\tc.queue.kept = nil\n\t\tc.mu.Unlock()\n\t\tc.mu.Lock()\n\t\tc.queue.kept = kept\n\t}\n\tc.mu.Unlock()"}},
+	{"the results of a queue are kept after the run was taken off", "", "stop", []string{"\tunread := c.end()\n\tc.mu.Unlock()", "\tunread := c.end()\n\tif c.queue != nil {\n\t\tlater := c.queue.kept\n\t\tc.queue.kept = nil\n\t\tc.mu.Unlock()\n\t\tc.mu.Lock()\n\t\tc.queue.kept = later\n\t}\n\tc.mu.Unlock()"}},
 
 	// Workers.
 	{"a worker stays starting", "", "crew", []string{"w.started = true\n\t\tc.starting = false", "w.started = true"}},
@@ -191,12 +191,14 @@ func attack(t *testing.T, m mutant, original, text string) (preemptions int, how
 			continue
 		}
 		if m := failed.FindSubmatch(out); m != nil {
-			return b, string(m[1]) + ": " + string(m[2])
+			n, _ := strconv.Atoi(string(m[2]))
+			return n, string(m[1]) + ": " + string(m[3])
 		}
 		return b, "crash: " + string(out)
 	}
 	return -1, "not found"
 }
 
-// failed is what TestExplore prints of a failure: the scenario, and what went wrong.
-var failed = regexp.MustCompile(`=== RUN   TestExplore/([^\n]*)\n(?:    [^\n]*\n)*?    [^\n]*FAILED with \d+ preemptions: ([^\n]*)`)
+// failed is what TestExplore prints of a failure: the scenario, the
+// number of preemptions, and what went wrong.
+var failed = regexp.MustCompile(`=== RUN   TestExplore/([^\n]*)\n(?:    [^\n]*\n)*?    [^\n]*FAILED with (\d+) preemptions: ([^\n]*)`)

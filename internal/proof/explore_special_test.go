@@ -172,7 +172,7 @@ func bodyAdds() {
 func tasksAdd(opts ...await.Option) {
 	w := &world{n: 3}
 	tasks := w.tasks(nil)
-	tasks[0] = w.task(0, func(w *world, _ int, _ context.Context) error {
+	tasks[0] = w.task(0, func(_ context.Context, w *world, _ int) error {
 		w.queue.Add(1, tasks[1])
 		w.queue.Add(2, tasks[2])
 		return nil
@@ -256,7 +256,7 @@ func twoLoops() {
 func addsLate() {
 	w := &world{n: 3, keeps: true}
 	added := false
-	tasks := w.tasks(map[int]how{0: func(w *world, _ int, _ context.Context) error {
+	tasks := w.tasks(map[int]how{0: func(_ context.Context, w *world, _ int) error {
 		w.until("added", func() bool { return added })
 		return nil
 	}})
@@ -314,9 +314,9 @@ func asksLen() {
 // panicsLate: a task that was left behind counts as yielded, however it ends.
 func panicsLate() {
 	w := &world{n: 1, detached: true}
-	w.queue.Add(0, w.task(0, func(w *world, i int, ctx context.Context) error {
+	w.queue.Add(0, w.task(0, func(ctx context.Context, w *world, i int) error {
 		explorer.AwaitDone(ctx)
-		return panicking(w, i, ctx)
+		return panicking(ctx, w, i)
 	}))
 	w.protect(func() {
 		for i, r := range w.queue.AsCompleted(w.cancelable(), await.Detach()) {
@@ -445,7 +445,7 @@ func nested(permits, outer, inner int, do how, leave bool) {
 	})
 	boom := w.raised
 	w.raised = nil
-	w.boom, do = [most]bool{}, nil
+	w.boom = [most]bool{}
 	w.end()
 	if boom == nil && !leave {
 		w.complete()

@@ -43,7 +43,7 @@ func TestExplore(t *testing.T) {
 				t.Log(r)
 				schedules += r.Runs
 				if r.Failure != "" {
-					t.Fatalf("%s\nreplay it with\n\n\tgo test -tags explore ./internal/proof -v -run '%s' -replay %s\n", brief(r), pattern(t.Name()), orZero(r.Path))
+					t.Fatalf("%s\nreplay it with\n\n\tgo test -tags explore ./internal/proof -v -run '%s' -replay %s\n", brief(&r), pattern(t.Name()), orZero(r.Path))
 				}
 				if r.TimedOut {
 					cut++
@@ -59,7 +59,7 @@ func TestExplore(t *testing.T) {
 }
 
 // brief is the steps of a schedule that failed.
-func brief(r explorer.Report) string {
+func brief(r *explorer.Report) string {
 	if *lean {
 		return r.Failure
 	}

@@ -91,45 +91,45 @@ func (w *world) until(kind string, ready func() bool) {
 }
 
 // how is what a task does between its first step and its last.
-type how func(w *world, i int, ctx context.Context) error
+type how func(ctx context.Context, w *world, i int) error
 
-func plain(*world, int, context.Context) error   { return nil }
-func failing(*world, int, context.Context) error { return errBoom }
-func exiting(*world, int, context.Context) error { runtime.Goexit(); return nil }
-func panicking(w *world, i int, _ context.Context) error {
+func plain(context.Context, *world, int) error   { return nil }
+func failing(context.Context, *world, int) error { return errBoom }
+func exiting(context.Context, *world, int) error { runtime.Goexit(); return nil }
+func panicking(_ context.Context, w *world, i int) error {
 	w.boom[i] = true
 	panic(errBoom)
 }
 
 // obeying waits for the end of its context, and returns its cause.
-func obeying(w *world, _ int, ctx context.Context) error {
+func obeying(ctx context.Context, w *world, _ int) error {
 	explorer.Unlocked()
 	explorer.AwaitDone(ctx)
 	return context.Cause(ctx)
 }
 
 // deaf waits for the end of its context, and then succeeds.
-func deaf(_ *world, _ int, ctx context.Context) error {
+func deaf(ctx context.Context, _ *world, _ int) error {
 	explorer.AwaitDone(ctx)
 	return nil
 }
 
 // stuck goes on only when the loop has ended: it must not be waited for.
-func stuck(w *world, _ int, _ context.Context) error {
+func stuck(_ context.Context, w *world, _ int) error {
 	w.until("stuck", func() bool { return w.over })
 	return nil
 }
 
 // meeting waits until so many tasks have begun: they must run at once.
 func meeting(begun int) how {
-	return func(w *world, _ int, _ context.Context) error {
+	return func(_ context.Context, w *world, _ int) error {
 		w.until("meet", func() bool { return w.begun >= begun })
 		return nil
 	}
 }
 
 // chained waits for the next task to begin, or for the end of the context.
-func chained(w *world, i int, ctx context.Context) error {
+func chained(ctx context.Context, w *world, i int) error {
 	w.until("chain", func() bool { return w.ran[min(i+1, w.n-1)] > 0 || explorer.IsDone(ctx) })
 	explorer.Ended(ctx)
 	return nil
@@ -137,7 +137,7 @@ func chained(w *world, i int, ctx context.Context) error {
 
 // lazy waits until nothing else goes on. Then as many tasks run as the limit
 // and the buffer allow.
-func lazy(w *world, _ int, _ context.Context) error {
+func lazy(_ context.Context, w *world, _ int) error {
 	explorer.Unlocked()
 	explorer.Idle()
 	want := w.n - w.ended
@@ -154,7 +154,7 @@ func lazy(w *world, _ int, _ context.Context) error {
 }
 
 // hooked waits for OnCancel.
-func hooked(w *world, _ int, _ context.Context) error {
+func hooked(_ context.Context, w *world, _ int) error {
 	w.until("hooked", func() bool { return w.hooked > 0 })
 	return nil
 }
@@ -167,8 +167,7 @@ func (w *world) task(i int, do how) await.Task[int] {
 		w.begun++
 		w.active++
 		w.ran[i]++
-		late := explorer.Ended(ctx) || w.caller != nil && explorer.Ended(w.caller)
-		if late {
+		if explorer.Ended(ctx) || w.callerEnded() {
 			w.late++
 		}
 		switch {
@@ -188,7 +187,7 @@ func (w *world) task(i int, do how) await.Task[int] {
 		defer w.ends(i)
 		var err error
 		if !w.again {
-			err = do(w, i, ctx)
+			err = do(ctx, w, i)
 		}
 		w.step("end")
 		w.value[i] = err == nil
@@ -196,6 +195,9 @@ func (w *world) task(i int, do how) await.Task[int] {
 		return i + 1, err // not the zero value
 	}
 }
+
+// callerEnded reports whether the caller's context has ended.
+func (w *world) callerEnded() bool { return w.caller != nil && explorer.Ended(w.caller) }
 
 func (w *world) ends(i int) {
 	w.active--
@@ -264,7 +266,7 @@ func (w *world) pull(kind string) {
 	if w.over && !w.detached {
 		explorer.Fail("the sequence runs after the end of the loop")
 	}
-	if kind == "pull" && w.caller != nil && explorer.Ended(w.caller) {
+	if kind == "pull" && w.callerEnded() {
 		if w.pulledOn++; w.pulledOn > 1 {
 			explorer.Fail("the sequence is asked for %d tasks after the end of the context", w.pulledOn)
 		}
@@ -338,7 +340,7 @@ func (w *world) result(i int, r await.Result[int]) {
 func (w *world) bodyEnds() {
 	w.inBody = false
 	if w.ctx != nil && explorer.Ended(w.ctx) {
-		_, w.raises = context.Cause(w.ctx).(*await.PanicError)
+		w.raises = isPanic(context.Cause(w.ctx))
 	}
 }
 
@@ -358,7 +360,7 @@ func (w *world) outcome(i int, r await.Result[int]) {
 	case w.ran[i] == 0:
 		explorer.Fail("result %d of a task that never ran: %v", i, r.Err)
 	case errors.As(r.Err, &panicked): // its own, or the cause of the end of its context
-		if !w.panicked() || panicked.Value != errBoom && panicked.Value != await.ErrGoexit || !strings.Contains(string(panicked.Stack), "panicking") {
+		if !w.panicked() || !same(panicked.Value, errBoom) && !same(panicked.Value, await.ErrGoexit) || !strings.Contains(string(panicked.Stack), "panicking") {
 			explorer.Fail("result %d is a panic: %v", i, r.Err)
 		}
 	case r.Err == nil && (r.Value != i+1 || !w.value[i]):
@@ -377,6 +379,16 @@ func (w *world) interrupted(err error) {
 	case !errors.Is(err, context.Canceled) || !errors.Is(err, w.why):
 		explorer.Fail("%v does not match the cause of the context, or its error", err)
 	}
+}
+
+// same reports whether two errors, or values of panics, are the same and not only
+// alike.
+func same(a, b any) bool { return a == b }
+
+// isPanic reports whether err is a panic.
+func isPanic(err error) bool {
+	var p *await.PanicError
+	return errors.As(err, &p)
 }
 
 // protect calls the library and keeps what it panics with.
@@ -434,19 +446,19 @@ func (w *world) panicked() bool { return slices.Contains(w.boom[:], true) || w.s
 
 // raisedRight checks that the panic of a task is raised, and nothing else.
 func (w *world) raisedRight() {
-	any := w.panicked()
+	boom := w.panicked()
 	err, ok := w.raised.(*await.PanicError)
 	switch {
 	case w.recovers && w.raised != nil:
 		explorer.Fail("a panic was to be recovered: %v", w.raised)
 	case w.recovers || w.detached && w.raised == nil:
-	case !any && w.raised == errBody: // by the body
-	case any && !ok:
+	case !boom && same(w.raised, errBody): // by the body
+	case boom && !ok:
 		explorer.Fail("a task has panicked, and the call panics with %v", w.raised)
-	case !any && w.raised != nil:
+	case !boom && w.raised != nil:
 		explorer.Fail("the call panics: %v", w.raised)
-	case any && err.Key == nil && err.Value == w.seqBoom:
-	case any && (err.Key == nil || err.Value != errBoom || !w.boom[err.Key.(int)]):
+	case boom && err.Key == nil && same(err.Value, w.seqBoom):
+	case boom && (err.Key == nil || !same(err.Value, errBoom) || !w.boom[err.Key.(int)]):
 		explorer.Fail("the call panics with that of another task: %v", err)
 	}
 }
@@ -484,9 +496,8 @@ func (w *world) cause() {
 		return
 	}
 	cause := context.Cause(w.ctx)
-	_, panicked := cause.(*await.PanicError)
 	switch {
-	case w.canceled && cause == w.why, panicked && w.raised != nil, cause == await.ErrStopped && (w.raised == nil || w.left):
+	case w.canceled && same(cause, w.why), isPanic(cause) && w.raised != nil, same(cause, await.ErrStopped) && (w.raised == nil || w.left):
 	default:
 		explorer.Fail("the cause of the tasks' context is %v", cause)
 	}

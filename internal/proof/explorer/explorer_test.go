@@ -63,9 +63,9 @@ var faults = []struct {
 		var a, b explorer.Mutex
 		both := func(a, b *explorer.Mutex) {
 			a.Lock()
+			defer a.Unlock()
 			b.Lock()
-			b.Unlock()
-			a.Unlock()
+			defer b.Unlock()
 		}
 		explorer.Go(func() { both(&a, &b) })
 		both(&b, &a)
@@ -262,11 +262,11 @@ func TestContext(t *testing.T) {
 		check(child.Value(key{}) == 1 && free.Value(key{}) == 1, "values")
 		check(context.Cause(child) == nil, "no cause yet")
 		cancel(errBoom)
-		check(child.Err() == context.Canceled && context.Cause(child) == errBoom, "cause of a child")
-		check(std.Err() == context.Canceled && context.Cause(std) == errBoom, "cause of a child of package context")
+		check(errors.Is(child.Err(), context.Canceled) && errors.Is(context.Cause(child), errBoom), "cause of a child")
+		check(errors.Is(std.Err(), context.Canceled) && errors.Is(context.Cause(std), errBoom), "cause of a child of package context")
 		check(free.Err() == nil, "a child without cancel")
 		late, _ := explorer.WithCancel(valued)
-		check(late.Err() == context.Canceled && context.Cause(late) == errBoom, "a child that comes late")
+		check(errors.Is(late.Err(), context.Canceled) && errors.Is(context.Cause(late), errBoom), "a child that comes late")
 		ran := false
 		explorer.AfterFunc(late, func() { ran = true })
 		var o explorer.Object

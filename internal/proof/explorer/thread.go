@@ -84,7 +84,7 @@ func spawn(f func(), own bool) *thread {
 	}
 	x.threads = append(x.threads, t)
 	go func() {
-		defer x.exit(t)
+		defer func() { x.exit(t, recover()) }()
 		<-t.wake
 		if !x.aborting {
 			f()
@@ -193,9 +193,9 @@ func (x *exploration) resume(t *thread) {
 	t.wake <- struct{}{}
 }
 
-// exit follows the end of a thread, by return, panic or Goexit.
-func (x *exploration) exit(t *thread) {
-	if v := recover(); v != nil && !x.aborting {
+// exit follows the end of a thread, by return, by Goexit, or by a panic with v.
+func (x *exploration) exit(t *thread, v any) {
+	if v != nil && !x.aborting {
 		x.giveUp(fmt.Sprintf("panic in thread %d: %v\n%s", t.id, v, debug.Stack()))
 	}
 	if t.held > 0 && !x.aborting {
