@@ -91,7 +91,7 @@ func (w *world) gathered(values []int, err error) {
 	if w.ctx == nil {
 		return
 	}
-	if cause := context.Cause(w.ctx); !same(cause, err) && !(w.canceled && same(cause, w.why)) {
+	if cause := context.Cause(w.ctx); !same(cause, err) && (!w.canceled || !same(cause, w.why)) {
 		explorer.Fail("the cause of the tasks' context is %v, not %v", cause, err)
 	}
 }

@@ -168,7 +168,7 @@ var calls = []call{
 	{name: "a task panics and is recovered, limit 1", n: 2, limit: 1, buffer: unset, recover: true, do: map[int]how{0: panicking}},
 	{name: "a task exits", n: 2, buffer: unset, do: map[int]how{0: exiting}},
 	{name: "a task exits, limit 1, buffer 0", n: 3, limit: 1, do: map[int]how{0: exiting}, bare: true},
-	{name: "a task exits, limit 2, each meets the next", n: 4, limit: 2, buffer: unset, do: map[int]how{0: exiting, -1: chained}, bare: true},
+	{name: "a task exits, limit 2, each meets the next", n: 3, limit: 2, buffer: unset, do: map[int]how{0: exiting, -1: chained}, bare: true},
 	{name: "all tasks exit, limit 1", n: 2, limit: 1, buffer: unset, do: all(exiting)},
 
 	// The caller's context ends.

@@ -330,10 +330,10 @@ func panicsLate() {
 	})
 }
 
-// limited: three tasks, or two that meet, run within a limiter.
+// limited: two tasks run within a limiter.
 func limited(name int, permits int, do map[int]how) {
 	d := doors[name]
-	w := &world{n: 3, limit: permits, waits: 1, ordered: d.ordered}
+	w := &world{n: 2, limit: permits, waits: 1, ordered: d.ordered}
 	l := await.NewLimiter(permits)
 	w.protect(func() {
 		for i, r := range d.open(w, new(call), context.Background(), w.tasks(do), []await.Option{await.Within(l)}) {
