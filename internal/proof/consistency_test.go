@@ -59,7 +59,7 @@ func contradictions(s *scenario, lines []line) (list []string) {
 	}
 	complain(calls == runs, "%d calls have ended", calls)
 	complain(hooks == runs*len(s.hooks), "OnCancel was called %d times", hooks)
-	complain(running == 0, "%d tasks run for ever", running)
+	complain(running == 0, "%d tasks never end", running)
 	for i := range s.plans {
 		starts, ends, successes, yields, reached := 0, 0, 0, 0, 0
 		for _, l := range lines {
@@ -77,7 +77,7 @@ func contradictions(s *scenario, lines []line) (list []string) {
 		}
 		complain(starts <= 1 && ends == 2*starts, "task %d has started %d times, and ended %d times", i, starts, ends-starts)
 		complain(yields <= 1, "task %d has yielded %d times", i, yields)
-		complain(reached == successes || !s.discards && !s.keeps(), "value %d has reached somebody %d times", valueOf(i), reached)
+		complain(reached == successes || !s.discards && !s.keeps(), "value %d has reached the caller or OnDiscard %d times", valueOf(i), reached)
 	}
 	return list
 }

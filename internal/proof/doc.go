@@ -17,6 +17,7 @@
 //     possible point, also in the same instant as something else.
 //   - FuzzScenario, TestCorpus: scenarios chosen by coverage, and the ones that
 //     the fuzzer starts from.
+//   - TestNest: random nests of calls within one limiter.
 //   - TestScheduler: scenarios on the real scheduler, where nothing can be
 //     predicted but some things must never happen.
 //   - TestSoak: calls of every kind at once, nested, for a while. No value is

@@ -56,7 +56,8 @@ type generator struct {
 	moments int
 }
 
-// scenarioOf is the scenario that c makes.
+// scenarioOf is the scenario that c makes, without what the contract leaves open
+// and what would crash the program.
 func scenarioOf(name string, c choices) *scenario {
 	g := &generator{choices: c}
 	s := g.scenario()
@@ -162,7 +163,7 @@ func (g *generator) ends(s *scenario) {
 		s.spoiled = of(g, none, none, none, none, none, 0, 1)
 	}
 	if s.kind.sequence() {
-		s.wakes = of(g, false, false, true)
+		s.wakes = of(g, false, false, true) && len(s.hooks) > 0
 		if s.cleanup = g.pause(); s.cleanup > 0 {
 			s.cleaned = of(g, succeeds, succeeds, succeeds, fails, exits, panics)
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 // The runtime finds goroutines that are blocked forever, because nothing that
-// could wake them is reachable any more. Go 1.27 has that profile, and 1.26 as
+// could wake them is reachable anymore. Go 1.27 has that profile, and 1.26 as
 // an experiment; elsewhere this test is skipped.
 func TestLeak(t *testing.T) {
 	if pprof.Lookup("goroutineleak") == nil {

@@ -15,8 +15,20 @@ import (
 // clock that jumps from one moment to the next. At each moment, everything
 // happens that the contract allows.
 //
-// The contract leaves some orders open. Where one would show, the oracle says
-// so (coincident, open), and the generator makes another scenario.
+// The contract leaves some orders open. Where one of these would show, the
+// oracle says so, and the generator makes another scenario:
+//   - two things happen at the same moment, and neither causes the other
+//   - when a sequence that waits in yield learns that the caller's context has
+//     ended (see endCaller)
+//   - whether a task that was offered and never starts yields before or after
+//     the sequence has cleaned up
+//   - whether a nil task that would not start panics, and what then runs of the
+//     sequence
+//   - whether a panic counts for Len if the Queue's task has already yielded
+//     because of Detach, and the loop has not read that
+//
+// With Detach, values are discarded in no order. A panic of OnCancel's function
+// does not end the loop, because it comes after the body's.
 type oracle struct {
 	*scenario
 	history
@@ -77,7 +89,7 @@ const (
 	gone
 )
 
-// predict tells how s goes.
+// predict returns how s goes.
 func (s *scenario) predict() *oracle {
 	o := &oracle{scenario: s, run: &run{reading: true}, slots: make([]outcome, len(s.plans)), asked: none}
 	first := o.run
@@ -307,7 +319,7 @@ func (o *oracle) cutShort() bool {
 }
 
 // woken reports whether OnCancel has woken the sequence.
-func (o *oracle) woken() bool { return o.wakes && len(o.hooks) > 0 && o.run.cause != "" }
+func (o *oracle) woken() bool { return o.wakes && o.run.cause != "" }
 
 // stepped is the end of step k.
 func (o *oracle) stepped(k int) {

@@ -315,7 +315,7 @@ func (c *call) canceled() {
 // reach counts a value that has reached the caller, or OnDiscard.
 func (c *call) reach(value int) {
 	if c.discards {
-		assert.True(c.t, c.tasks[value-1].reached.CompareAndSwap(false, true), "value %d has reached somebody twice", value)
+		assert.True(c.t, c.tasks[value-1].reached.CompareAndSwap(false, true), "value %d has reached the caller or OnDiscard twice", value)
 		c.values.Add(-1)
 	}
 }
