@@ -41,8 +41,10 @@ type wayOf[T any] struct {
 
 	// loop returns the loop over tasks. Each range of it is a run of its own,
 	// of a queue too. It checks what is special about the way each time.
-	loop func(t testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]]
+	loop loopOver[T]
 }
+
+type loopOver[T any] func(tb testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]]
 
 // list reports whether the tasks come from a list.
 func (w wayOf[T]) list() bool { return !w.seq && !w.queue }
@@ -60,7 +62,7 @@ func waysOf[T any]() []wayOf[T] {
 }
 
 // overList adapts a function over a list.
-func overList[T any](f func(context.Context, []await.Task[T], ...await.Option) iter.Seq2[int, await.Result[T]]) func(testing.TB, context.Context, []await.Task[T], ...await.Option) iter.Seq2[int, await.Result[T]] {
+func overList[T any](f func(context.Context, []await.Task[T], ...await.Option) iter.Seq2[int, await.Result[T]]) loopOver[T] {
 	return func(_ testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]] {
 		return f(ctx, tasks, opts...)
 	}
@@ -69,8 +71,9 @@ func overList[T any](f func(context.Context, []await.Task[T], ...await.Option) i
 // overSequence adapts a function over a sequence. Each run checks that the
 // sequence is ranged over at most once, and that nothing of it runs when the
 // loop has ended.
-func overSequence[T any](f func(context.Context, iter.Seq2[int, await.Task[T]], ...await.Option) iter.Seq2[int, await.Result[T]]) func(testing.TB, context.Context, []await.Task[T], ...await.Option) iter.Seq2[int, await.Result[T]] {
+func overSequence[T any](f func(context.Context, iter.Seq2[int, await.Task[T]], ...await.Option) iter.Seq2[int, await.Result[T]]) loopOver[T] {
 	return func(tb testing.TB, ctx context.Context, tasks []await.Task[T], opts ...await.Option) iter.Seq2[int, await.Result[T]] {
+		tb.Helper()
 		detached := slices.Contains(opts, await.Detach())
 		var mu sync.Mutex
 		var runs, running, begun, open int // guarded by mu
@@ -1151,19 +1154,19 @@ func TestAsCompletedLeft(t *testing.T) {
 		}
 	})
 
-	runExits(t, "the tasks are cancelled at the moment of leaving", func(t *testing.T, x exit, w way) {
+	runExits(t, "the tasks are canceled at the moment of leaving", func(t *testing.T, x exit, w way) {
 		start := time.Now()
-		var cancelled time.Duration
+		var canceled time.Duration
 		x.leave(w.loop(t, t.Context(), []await.Task[int]{
 			tasktest.Deaf(time.Second, 0),
 			func(ctx context.Context) (int, error) {
 				<-ctx.Done()
-				cancelled = time.Since(start)
+				canceled = time.Since(start)
 				return 0, nil
 			},
 			tasktest.Deaf(time.Minute, 0),
 		}), func() { time.Sleep(time.Second) })
-		require.Equal(t, 2*time.Second, cancelled)
+		require.Equal(t, 2*time.Second, canceled)
 		require.Equal(t, time.Minute, time.Since(start))
 	})
 
@@ -1711,7 +1714,7 @@ func TestAsCompletedContext(t *testing.T) {
 					require.ErrorIs(t, r.Err, context.Canceled)
 				}
 			}
-			if round%10 == 0 {
+			if round%50 == 0 {
 				tasktest.RequireNoWorkers(t) // no task begins any more
 			}
 			for i := range begun {
@@ -1750,14 +1753,14 @@ func TestAsCompletedPanics(t *testing.T) {
 		start := time.Now()
 		var c counter
 		var cause error
-		var cancelled time.Duration
+		var canceled time.Duration
 		tasks := c.wrap(slices.Concat([]await.Task[int]{
 			tasktest.Deaf(1*time.Second, 0),
 			tasktest.Deaf(1*time.Second, 1), // waits to be read
 			tasktest.Panicking[int](2*time.Second, "boom"),
 			func(ctx context.Context) (int, error) {
 				<-ctx.Done()
-				cause, cancelled = context.Cause(ctx), time.Since(start)
+				cause, canceled = context.Cause(ctx), time.Since(start)
 				time.Sleep(10 * time.Second)
 				return 3, nil
 			},
@@ -1772,12 +1775,25 @@ func TestAsCompletedPanics(t *testing.T) {
 		})
 		require.Equal(t, "boom", raised.Value)
 		require.Equal(t, 1, yielded, "the panic is ahead of results that wait")
-		require.Equal(t, 2*time.Second, cancelled)
+		require.Equal(t, 2*time.Second, canceled)
 		require.Same(t, raised, cause)
 		// Two started at second 1 in the place of the first two.
 		require.EqualValues(t, 7, c.started.Load())
 		require.Zero(t, c.running.Load())
 		require.Equal(t, time.Hour+time.Second, time.Since(start))
+	})
+
+	// The first body ends at second 4, when four results wait, and the second at
+	// second 7. The task panics in between.
+	runWays(t, "are ahead of results that wait", func(t *testing.T, w way) {
+		yielded := 0
+		requireRaised(t, "boom", func() {
+			for range w.loop(t, t.Context(), append(seconds(1, 2, 2, 2, 2), tasktest.Panicking[int](5*time.Second, "boom"))) {
+				yielded++
+				time.Sleep(3 * time.Second)
+			}
+		})
+		require.Equal(t, 2, yielded)
 	})
 
 	runWays(t, "are raised when the last sibling returns", func(t *testing.T, w way) {
@@ -1797,7 +1813,7 @@ func TestAsCompletedPanics(t *testing.T) {
 	// The loop has many results to read when the panic comes, so that it sees the
 	// panic at that very moment, and must not cancel before the panic does.
 	runWaysForReal(t, "are the cause, however busy the loop is", func(t *testing.T, w way) {
-		for range rounds(200) {
+		for range rounds(500) {
 			const n = 5000
 			var done atomic.Int64
 			fire := make(chan struct{})
@@ -3177,6 +3193,21 @@ func TestAsCompletedSeqDetach(t *testing.T) {
 		require.EqualValues(t, 2, s.started.Load(), "what the step offers afterwards is dropped")
 	})
 
+	runSeqs(t, "what a step offers when the context has ended is dropped, although the loop goes on", func(t *testing.T, w seqWay) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		s := blockingSeq(closedAfter(20*time.Second), nil)
+		var keys []int
+		for key := range w.loop(ctx, s.tasks, await.Detach()) {
+			keys = append(keys, key)
+			time.Sleep(time.Minute)
+		}
+		require.Equal(t, []int{0, 1}, keys)
+		s.requireOver(t)
+		require.EqualValues(t, 2, s.started.Load())
+		require.EqualValues(t, 3, s.pulled.Load())
+	})
+
 	runSeqs(t, "when the context has ended, the sequence is not asked", func(t *testing.T, w seqWay) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -3531,6 +3562,34 @@ func TestAsCompletedSeqPanics(t *testing.T) {
 				s.requireOver(t)
 			}
 		}
+	})
+
+	// Two may run. Task 1 panics at second 2, in a body that sleeps.
+	runSeqs(t, "of a task end the pulling", func(t *testing.T, w seqWay) {
+		s := endlessSeq(time.Hour)
+		s.task = func(i int) await.Task[int] {
+			switch i {
+			case 0:
+				return tasktest.Deaf(time.Second, 0)
+			case 1:
+				return exploding(2*time.Second, "boom")
+			}
+			return func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				time.Sleep(10 * time.Second)
+				return 0, nil
+			}
+		}
+		start := time.Now()
+		requireRaised(t, "boom", func() {
+			for range w.loop(t.Context(), s.tasks, await.Limit(2)) {
+				time.Sleep(5 * time.Second)
+			}
+		})
+		require.Equal(t, 12*time.Second, time.Since(start))
+		require.EqualValues(t, 3, s.started.Load())
+		require.EqualValues(t, 3, s.pulled.Load())
+		s.requireOver(t)
 	})
 
 	runSeqs(t, "of a task wait for the step", func(t *testing.T, w seqWay) {

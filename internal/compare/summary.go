@@ -59,8 +59,8 @@ func read(file string) (figures, error) {
 	return all, nil
 }
 
-// summarise prints what await costs as a ratio to what one would take else.
-func summarise(out io.Writer, file string) error {
+// summarize prints what await costs as a ratio to what one would take else.
+func summarize(out io.Writer, file string) error {
 	all, err := read(file)
 	if err != nil {
 		return err

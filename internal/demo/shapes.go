@@ -16,7 +16,7 @@ import (
 const px = vg.Inch / 96
 
 // Everything stands on a light card, so that it looks the same on light and
-// dark pages. The blue and the orange differ for the colour-blind too.
+// dark pages. The blue and the orange differ for the color-blind too.
 var (
 	light  = color.RGBA{0xFC, 0xFC, 0xFD, 0xFF}
 	edge   = color.RGBA{0xD0, 0xD7, 0xDE, 0xFF}
