@@ -14,21 +14,22 @@ import (
 // patience is how long a probe may take before it counts as hanging.
 const patience = 10 * time.Second
 
-const legend = `Made by running each library; what may crash or hang runs in a child process.
+const legend = `How each library behaves when something goes wrong, measured by running it; what
+may crash or hang runs in a child process. The idiom is hand-written code.
 
-- Panic, Goexit: what a call gets whose second task of three panics, or calls
-  runtime.Goexit as t.FailNow does.
+- Panic, Goexit: what the caller sees when the second of three tasks panics, or
+  calls runtime.Goexit as t.FailNow does.
 - First error: with a limit of 1, the first of ten tasks fails; how many start
   in all, in 20 runs.
-- Left early: the loop is left at the first of four results. Are the tasks that
-  run told by their context, has the loop waited for them, and how many
-  goroutines are left a second later?
+- Left early: the loop is left at the first of four results. Is the context of
+  running tasks canceled, does the loop await them, and how many goroutines leak
+  (are still there a second later)?
 - Nested: under a limit of 1, a task waits for a task under the same limit.
-- Whose result: how one learns which task it is of. This column comes from the
-  signatures.
-- Slow loop: how many tasks have been started when the loop stands still in its
+- Whose result: how to find out which task a result is of. This column is taken
+  from the signatures.
+- Slow loop: how many tasks have started while the body of the loop blocks in its
   first result, with a limit of 4: of a list of 100, of a sequence of 1000.
-- own code: the library has no such thing, so this shows our code around it.
+- own code: not a library feature; we wrote it on top.
 `
 
 // printBehavior prints what the peers do when things go wrong.

@@ -23,7 +23,7 @@ func TestBehavior(t *testing.T) {
 		"raised at the caller, with its stack",
 		"an error that names it",
 		"1 of 10 start",
-		"told, waited for, 0 left",
+		"canceled, awaited, no leak",
 		"finishes",
 		"index or key",
 		"100 of 100, 9 of 1000",

@@ -116,14 +116,14 @@ func probeLeave(p *peer) string {
 
 	var started sync.WaitGroup
 	started.Add(n)
-	var told, running atomic.Int64
+	var canceled, running atomic.Int64
 	tasks := list(n, func(ctx context.Context) (int, error) {
 		running.Add(1)
 		defer running.Add(-1)
 		started.Done()
 		select {
 		case <-ctx.Done():
-			told.Add(1)
+			canceled.Add(1)
 			time.Sleep(time.Second / 10) // a loop that does not wait is gone by then
 		case <-time.After(2 * time.Second):
 		}
@@ -139,16 +139,21 @@ func probeLeave(p *peer) string {
 	time.Sleep(time.Second)
 	left := max(runtime.NumGoroutine()-before, 0)
 
-	answer := "told"
-	if told.Load() < n-1 {
-		answer = "not told"
+	answer := "canceled"
+	if canceled.Load() < n-1 {
+		answer = "not canceled"
 	}
 	if still > 0 {
-		answer += ", not waited for"
+		answer += ", not awaited"
 	} else {
-		answer += ", waited for"
+		answer += ", awaited"
 	}
-	return fmt.Sprintf("%s, %d left%s", answer, left, p.ownCode())
+	if left > 0 {
+		answer += fmt.Sprintf(", %d leak", left)
+	} else {
+		answer += ", no leak"
+	}
+	return answer + p.ownCode()
 }
 
 func probeNested(p *peer) (answer string) {
