@@ -15,15 +15,15 @@ func Example_readme() {
 	i, page, err := await.First(await.AsCompleted(ctx, await.Tasks(mirrors, fetch)))
 	fmt.Println(mirrors[i], page, err)
 
-	// an iterator as input, pulled lazily; its values come back as keys
-	for url, r := range await.AsCompletedSeq(ctx, await.TaskSeq(inputs, fetch), await.Limit(8)) {
+	// an iterator as input, pulled lazily; results in input order, with their input
+	for url, r := range await.InOrderSeq(ctx, await.TaskSeq(inputs, fetch), await.Limit(8)) {
 		if r.Err != nil {
 			break // cancels what still runs, and waits for it
 		}
 		fmt.Println(url, r.Value)
 	}
 
-	// Unordered output:
+	// Output:
 	// 3 404 Not Found
 	// /a page /a <nil>
 	// /a page /a
