@@ -1256,6 +1256,10 @@ func TestOnDiscard(t *testing.T) {
 			require.Equal(t, []int{40, 30}, gone.values)
 		default:
 			require.Equal(t, []int{10, 40, 30}, gone.values, "Gather and Settle have returned nothing")
+			requireRaised(t, "OnCancel's", func() {
+				d.run(t, t.Context(), seconds(2, 1), await.OnDiscard(gone.note), await.OnCancel(func() { panic("OnCancel's") }))
+			})
+			require.ElementsMatch(t, []int{0, 1}, gone.values[3:])
 		}
 	})
 	runWays(t, "comes after all tasks, the sequence and OnCancel", func(t *testing.T, w way) {
