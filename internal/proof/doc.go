@@ -34,7 +34,7 @@
 // limit and buffer are exact, tasks that wait for each other run at once,
 // nothing runs afterwards, nothing waits forever. Package explorer says how. It
 // takes the place of locks, atomics, contexts and goroutines, so it cannot see
-// data races. TestMutants breaks the engine in some eighty ways, each of which
+// data races. TestMutants breaks the engine in some seventy ways, each of which
 // TestExplore has to find.
 //
 //	go test -tags explore ./internal/proof
