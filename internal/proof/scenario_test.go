@@ -173,7 +173,7 @@ func (s *scenario) String() string {
 	say(s.expires != never && s.deadline, " by a deadline")
 	for i, p := range s.plans {
 		say(true, "\n\ttask %d %v after %v", i, p.ends, p.lasts)
-		say(p.lingers != never, ", or when cancelled %v %v later", p.gives, p.lingers)
+		say(p.lingers != never, ", or when canceled %v %v later", p.gives, p.lingers)
 		say(s.kind == ofQueue && p.by == byTask, "; added by task %d", p.which)
 		say(s.kind == ofQueue && p.by == byBody, "; added by the body with result %d", p.which)
 		say(s.kind == ofQueue && p.by == byOutside, "; added at %v", p.when)
