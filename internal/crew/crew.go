@@ -157,7 +157,7 @@ func (c *Crew[K, T]) Start() {
 	}
 	c.askParent()
 	c.mu.Lock()
-	feed := c.feeder != nil && !(c.config.Detach && c.ended())
+	feed := c.feeder != nil && !c.feeder.unwanted()
 	if feed {
 		c.feeder.pulling = true
 	}

@@ -37,7 +37,7 @@ func Gather[T any](ctx context.Context, config *Config, tasks []Task[T], values 
 
 // Settle runs the tasks and fills values and errs, one for each of them.
 func Settle[T any](ctx context.Context, config *Config, tasks []Task[T], values []T, errs []error) {
-	collect(ctx, config, tasks, values, errs)
+	_ = collect(ctx, config, tasks, values, errs) // nothing fails
 }
 
 func collect[T any](ctx context.Context, config *Config, tasks []Task[T], values []T, errs []error) error {

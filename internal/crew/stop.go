@@ -45,7 +45,7 @@ func (c *Crew[K, T]) Stop() {
 	}
 	if c.late != nil && c.panics == nil {
 		if !c.returned {
-			if v := recover(); v != nil { // the body's own panic comes first
+			if v := recover(); v != nil { //nolint:revive // Stop is deferred; the body's own panic comes first
 				panic(v)
 			}
 		}
