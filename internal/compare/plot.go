@@ -28,9 +28,9 @@ var (
 	grid = color.RGBA{0xdd, 0xdd, 0xd8, 0xff}
 )
 
-// colours are told apart by those who see no red or no green too (Okabe and
+// colors are told apart by those who see no red or no green too (Okabe and
 // Ito). The lines have names at their ends besides.
-var colours = map[string]color.Color{
+var colors = map[string]color.Color{
 	"await":     color.RGBA{0xd5, 0x5e, 0x00, 0xff},
 	"idiom":     color.RGBA{0x00, 0x00, 0x00, 0xff},
 	"errgroup":  color.RGBA{0x00, 0x72, 0xb2, 0xff},
@@ -83,7 +83,7 @@ func drawGrowth(svg, job, file string) error {
 		if err != nil {
 			return err
 		}
-		line.Color, dots.Color = colours[peer.name], colours[peer.name]
+		line.Color, dots.Color = colors[peer.name], colors[peer.name]
 		line.Width, dots.Radius = vg.Points(1.2), vg.Points(1.8)
 		if peer.name == "await" {
 			line.Width, dots.Radius = vg.Points(3.2), vg.Points(3.4)
@@ -176,7 +176,7 @@ func (ends names) Plot(c draw.Canvas, p *plot.Plot) {
 	for i, e := range ends {
 		style := p.X.Label.TextStyle
 		style.XAlign, style.YAlign = draw.XLeft, draw.YCenter
-		style.Color = colours[e.name]
+		style.Color = colors[e.name]
 		if e.name == "await" {
 			style.Font.Weight = stdfont.WeightBold
 		}
