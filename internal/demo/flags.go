@@ -43,7 +43,8 @@ One of these flags shows something else, and nothing is fetched. -limit and
                  The code, restaurant.go, is a short way into the library.
   -timeline      draw when six tasks run, and when their results come from
                  await.AsCompleted, await.InOrder and await.Gather
-  -svg FILE      draw that into FILE, as an SVG picture
+  -svg FILE      draw that into FILE, as an SVG picture, and for dark pages into
+                 another: timeline-dark.svg beside timeline.svg
   -million       run 1,000,000 tasks from a sequence of inputs
                  (await.AsCompletedSeq), 64 at once or as -limit says, and show
                  that they take no more memory than a few
