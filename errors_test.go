@@ -4,62 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"os"
-	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ascompleted/await"
+	"github.com/ascompleted/await/internal/tasktest"
 	"github.com/stretchr/testify/require"
 )
 
-// detonate has a name to look for in a stack.
-func detonate(value any) { panic(value) }
-
-// detonating is a task that panics with value after d, in detonate.
-func detonating(d time.Duration, value any) await.Task[int] {
-	return func(context.Context) (int, error) {
-		time.Sleep(d)
-		detonate(value)
-		return 0, nil
-	}
-}
-
-// requirePanicError fails if err is not a panic in detonate.
-func requirePanicError(t *testing.T, err error) {
+// requirePanicError fails unless err is the panic in explode of the task with
+// that key.
+func requirePanicError(t *testing.T, err error, key, value any) {
 	t.Helper()
 	var panicked *await.PanicError
 	require.ErrorAs(t, err, &panicked)
-	require.Contains(t, string(panicked.Stack), "await_test.detonate(")
-}
-
-// panicChildEnv holds the name of the test that a child process is to run.
-const panicChildEnv = "AWAIT_TEST_CHILD"
-
-// panicInChild reports whether this is the process that panicRunChild made for
-// t.
-func panicInChild(t *testing.T) bool {
-	t.Helper()
-	return os.Getenv(panicChildEnv) == t.Name()
-}
-
-// panicRunChild runs the test again in a process of its own, for what may not
-// happen in this one.
-func panicRunChild(t *testing.T, env ...string) (output string, err error) {
-	t.Helper()
-	program, err := os.Executable()
-	require.NoError(t, err)
-	run := "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$"
-	cmd := exec.CommandContext(t.Context(), program, "-test.run="+run, "-test.timeout=1m")
-	// The race detector would sleep for a second before the exit.
-	cmd.Env = append(append(os.Environ(), panicChildEnv+"="+t.Name(), "GORACE=atexit_sleep_ms=0"), env...)
-	bytes, err := cmd.CombinedOutput()
-	require.NotContains(t, string(bytes), "no tests to run")
-	return string(bytes), err
+	require.Equal(t, key, panicked.Key)
+	require.Equal(t, value, panicked.Value)
+	require.Contains(t, string(panicked.Stack), "await_test.explode(")
 }
 
 func TestErrorValues(t *testing.T) {
@@ -72,319 +37,296 @@ func TestErrorValues(t *testing.T) {
 	}
 }
 
-func TestTaskErrorHasTheIndexAndUnwraps(t *testing.T) {
-	err := error(&await.TaskError{Index: 3, Err: errBoom})
-	require.EqualError(t, err, "task 3: boom")
-	require.ErrorIs(t, err, errBoom)
-	require.Equal(t, errBoom, errors.Unwrap(err))
-}
-
-func TestPanicErrorHasTheValueAndTheStack(t *testing.T) {
-	err := &await.PanicError{Value: 42, Stack: []byte("goroutine 7 [running]:")}
-	require.True(t, strings.HasPrefix(err.Error(), "await: "))
-	require.ErrorContains(t, err, "42")
-	require.ErrorContains(t, err, "goroutine 7 [running]:")
-}
-
-func TestPanicErrorUnwrapsToAnErrorValue(t *testing.T) {
-	require.Equal(t, errBoom, errors.Unwrap(&await.PanicError{Value: errBoom}))
-	require.NoError(t, errors.Unwrap(&await.PanicError{Value: "boom"}))
-	require.NoError(t, errors.Unwrap(&await.PanicError{}))
-}
-
-func TestPanicIsRaisedOnTheCallersGoroutineAfterTheSiblingsReturned(t *testing.T) {
-	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		start := time.Now()
-		var cause error
-		raised := raisedBy(t, func() {
-			run(t.Context(), detonating(time.Second, "boom"), gatherLingering(time.Second, &cause))
-		})
-		require.Equal(t, 2*time.Second, time.Since(start))
-		require.Same(t, raised, cause)
-		require.Equal(t, "boom", raised.Value)
-		require.Contains(t, string(raised.Stack), "await_test.detonate(")
-		require.ErrorContains(t, raised, "boom")
-		require.ErrorContains(t, raised, string(raised.Stack))
+func TestTaskError(t *testing.T) {
+	t.Run("has the text of its Err alone", func(t *testing.T) {
+		require.EqualError(t, &await.TaskError{Index: 3, Err: tasktest.ErrBoom}, "boom")
 	})
-}
-
-func TestPanicStartsNothingFurther(t *testing.T) {
-	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		var starts atomic.Int64
-		raised := raisedBy(t, func() {
-			run(t.Context(), detonating(time.Second, "boom"), gatherCounted(&starts, after(0, 1)), await.Limit(1))
-		})
-		require.Equal(t, "boom", raised.Value)
-		require.Zero(t, starts.Load())
-	})
-}
-
-func TestPanicValues(t *testing.T) {
-	t.Run("error", func(t *testing.T) {
-		gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-			wrapped := fmt.Errorf("wrapped: %w", errBoom)
-			raised := raisedBy(t, func() { run(t.Context(), after(time.Second, 1), detonating(0, wrapped)) })
-			require.Equal(t, wrapped, raised.Value)
-			require.ErrorIs(t, raised, errBoom)
-		})
-	})
-	t.Run("nil", func(t *testing.T) {
-		gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-			raised := raisedBy(t, func() { run(t.Context(), after(time.Second, 1), detonating(0, nil)) })
-			var nilError *runtime.PanicNilError
-			require.ErrorAs(t, raised, &nilError)
-			require.Contains(t, string(raised.Stack), "await_test.detonate(")
-		})
-	})
-	t.Run("runtime error", func(t *testing.T) {
-		gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-			var empty []int
-			raised := raisedBy(t, func() {
-				run(t.Context(), after(time.Second, 1), func(context.Context) (int, error) { return empty[0], nil })
-			})
-			var runtimeError runtime.Error
-			require.ErrorAs(t, raised, &runtimeError)
-			require.ErrorContains(t, raised, "index out of range")
-		})
-	})
-	t.Run("panic of an inner call", func(t *testing.T) {
-		gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-			raised := raisedBy(t, func() {
-				run(t.Context(), func(ctx context.Context) (int, error) {
-					run(ctx, detonating(0, errBoom), after(time.Second, 1))
-					return 0, nil
-				}, after(time.Second, 1))
-			})
-			require.ErrorIs(t, raised, errBoom)
-			require.ErrorContains(t, raised, "await_test.detonate(")
-		})
-	})
-}
-
-func TestPanicNilIsAPanicWithPanicnil(t *testing.T) {
-	if !panicInChild(t) {
-		output, err := panicRunChild(t, "GODEBUG=panicnil=1")
-		require.NoError(t, err, output)
-		return
-	}
-	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		var cause error
-		raised := raisedBy(t, func() { run(t.Context(), detonating(time.Second, nil), gatherLingering(0, &cause)) })
-		require.Same(t, raised, cause)
-		require.Nil(t, raised.Value)
-		require.ErrorContains(t, raised, "nil")
-	})
-	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
-		results := settle(t.Context(), []await.Task[int]{detonating(0, nil), exiting[int](0), after(time.Second, 30)}, await.Recover())
-		var panicked *await.PanicError
-		require.ErrorAs(t, results[0].Err, &panicked)
-		require.Equal(t, await.ErrGoexit, results[1].Err)
-		require.Equal(t, await.Result[int]{Value: 30}, results[2])
-	})
-}
-
-func TestPanicNilKeepsTheTasksStackWithPanicnil(t *testing.T) {
-	if !panicInChild(t) {
-		output, err := panicRunChild(t, "GODEBUG=panicnil=1")
-		require.NoError(t, err, output)
-		return
-	}
-	raised := raisedBy(t, func() { _, _ = await.Gather(t.Context(), []await.Task[int]{detonating(0, nil)}) })
-	require.Contains(t, string(raised.Stack), "await_test.detonate(")
-}
-
-func TestPanicsOfSiblingsAreInTheText(t *testing.T) {
-	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		raised := raisedBy(t, func() {
-			run(t.Context(), panicking[int](time.Second, errBoom), detonating(2*time.Second, "second"))
-		})
-		require.Equal(t, errBoom, raised.Value)
-		require.ErrorIs(t, raised, errBoom)
-		require.ErrorContains(t, raised, "second")
-		require.ErrorContains(t, raised, "await_test.detonate(")
-	})
-}
-
-func TestPanicIsRaisedAlthoughTheContextHasEnded(t *testing.T) {
-	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		raised := raisedBy(t, func() {
-			run(gatherCancelledAfter(t, time.Second), detonating(2*time.Second, "boom"), after(0, 1), await.Limit(1))
-		})
-		require.Equal(t, "boom", raised.Value)
-	})
-}
-
-func TestPanicOutranksAnEarlierErrorInGather(t *testing.T) {
-	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
-		raised := raisedBy(t, func() {
-			_, _ = gather(t.Context(), []await.Task[int]{failing[int](time.Second, errBoom), detonating(2*time.Second, "late")})
-		})
-		require.Equal(t, "late", raised.Value)
-	})
-}
-
-func TestPanicOutranksAnEarlierSuccessInFirst(t *testing.T) {
-	gatherBubbles(t, map[string]gatherRun{"First": gatherRuns["First"]}, func(t *testing.T, first gatherRun) {
-		raised := raisedBy(t, func() { first(t.Context(), after(time.Second, 1), detonating(2*time.Second, "late")) })
-		require.Equal(t, "late", raised.Value)
-	})
-}
-
-func TestPanicDuringGoexitIsAPanic(t *testing.T) {
-	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		raised := raisedBy(t, func() {
-			run(t.Context(), func(context.Context) (int, error) {
-				defer detonate("cleanup failed")
-				runtime.Goexit()
-				return 0, nil
-			}, after(time.Second, 1))
-		})
-		require.Equal(t, "cleanup failed", raised.Value)
-	})
-}
-
-func TestPanicDuringGoexitIsAPanicWithRecoverToo(t *testing.T) {
-	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
-		results := settle(t.Context(), []await.Task[int]{
-			func(context.Context) (int, error) {
-				defer detonate(errBoom)
-				runtime.Goexit()
-				return 0, nil
-			},
-			after(time.Second, 20),
-		}, await.Limit(1), await.Recover())
-		requirePanicError(t, results[0].Err)
-		require.ErrorIs(t, results[0].Err, errBoom)
-		require.Equal(t, await.Result[int]{Value: 20}, results[1])
-	})
-}
-
-func TestGoexitDuringPanicIsAGoexit(t *testing.T) {
-	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
-		results := settle(t.Context(), []await.Task[int]{func(context.Context) (int, error) {
-			defer runtime.Goexit()
-			panic("aborted, as in any goroutine")
-		}})
-		require.Equal(t, []await.Result[int]{{Err: await.ErrGoexit}}, results)
-	})
-}
-
-func TestGoexitIsTheErrorOfItsTask(t *testing.T) {
-	for name, opts := range gatherLimits {
-		t.Run(name, func(t *testing.T) {
-			gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
-				results := settle(t.Context(), []await.Task[int]{exiting[int](time.Second), after(2*time.Second, 20), exiting[int](0)}, opts...)
-				require.Equal(t, []await.Result[int]{{Err: await.ErrGoexit}, {Value: 20}, {Err: await.ErrGoexit}}, results)
-			})
-		})
-	}
-}
-
-func TestGoexitFailsAGather(t *testing.T) {
-	for name, opts := range gatherLimits {
-		t.Run(name, func(t *testing.T) {
-			gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
-				start := time.Now()
-				values, err := gather(t.Context(), []await.Task[int]{after(time.Second, 10), exiting[int](2 * time.Second)}, opts...)
-				requireTaskError(t, err, 1, await.ErrGoexit)
-				require.Equal(t, []int{10, 0}, values)
-				require.LessOrEqual(t, time.Since(start), 3*time.Second)
-
-				var starts atomic.Int64
-				_, err = gather(t.Context(), []await.Task[int]{exiting[int](0), gatherCounted(&starts, after(time.Second, 20))}, await.Limit(1))
-				requireTaskError(t, err, 0, await.ErrGoexit)
-				require.Zero(t, starts.Load())
-			})
-		})
-	}
-}
-
-func TestGoexitCancelsTheSiblingsInGather(t *testing.T) {
-	gatherBubbles(t, gatherFuncs, func(t *testing.T, gather gatherFunc) {
-		start := time.Now()
-		var cause error
-		_, err := gather(t.Context(), []await.Task[int]{gatherLingering(time.Second, &cause), exiting[int](time.Second)})
-		requireTaskError(t, err, 1, await.ErrGoexit)
-		require.Same(t, err, cause)
-		require.Equal(t, 2*time.Second, time.Since(start))
-	})
-}
-
-func TestGoexitInFirst(t *testing.T) {
-	gatherBubbles(t, gatherLimits, func(t *testing.T, opts []await.Option) {
-		key, value, err := await.First(await.AsCompleted(t.Context(),
-			[]await.Task[int]{exiting[int](time.Second), after(2*time.Second, 20)}, opts...))
-		require.NoError(t, err)
-		require.Equal(t, 1, key)
-		require.Equal(t, 20, value)
-
-		_, _, err = await.First(await.AsCompleted(t.Context(),
-			[]await.Task[int]{exiting[int](time.Second), exiting[int](0)}, opts...))
-		require.ErrorIs(t, err, await.ErrGoexit)
-	})
-}
-
-func TestGoexitNeverCostsAPlace(t *testing.T) {
-	gatherBubbles(t, settleFuncs, func(t *testing.T, settle settleFunc) {
-		for limit := 1; limit <= 3; limit++ {
-			start := time.Now()
-			var peak optionPeak
-			var tasks []await.Task[int]
-			for range 6 {
-				tasks = append(tasks, peak.watch(exiting[int](time.Second)), peak.watch(after(time.Second, 1)))
+	t.Run("adds nothing to the text, however deep the calls are nested", func(t *testing.T) {
+		var find func(ctx context.Context, depth int) error
+		find = func(ctx context.Context, depth int) error {
+			if depth == 0 {
+				return errors.New("no such blob")
 			}
-			settle(t.Context(), tasks, await.Limit(limit))
-			require.Equal(t, time.Duration(12/limit)*time.Second, time.Since(start))
-			require.Equal(t, limit, peak.max)
+			_, err := await.Gather(ctx, await.Tasks([]int{depth - 1}, await.NoValue(find)))
+			return err
+		}
+		err := find(t.Context(), 3)
+		require.EqualError(t, err, "no such blob")
+	})
+	t.Run("has the index, and unwraps to Err", func(t *testing.T) {
+		_, err := await.Gather(t.Context(), []await.Task[int]{tasktest.Deaf(0, 0), tasktest.Failing[int](0, tasktest.ErrBoom)})
+		var failed *await.TaskError
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, 1, failed.Index)
+		require.Equal(t, tasktest.ErrBoom, errors.Unwrap(err))
+	})
+}
+
+// watchedKey counts how often it is formatted.
+type watchedKey struct{ formatted *int }
+
+func (k watchedKey) String() string { *k.formatted++; return "watched key" }
+
+func TestPanicError(t *testing.T) {
+	t.Run("has the key, the value and the stack of the task at every door", func(t *testing.T) {
+		eachDoor(t, func(t *testing.T, d door) {
+			tasks := seconds(1, 1, 1, 1, 1)
+			tasks[3] = exploding(0, tasktest.ErrBoom)
+			raised := raisedBy(t, func() { d.run(t, t.Context(), tasks) })
+			requirePanicError(t, raised, 3, tasktest.ErrBoom)
+			require.ErrorIs(t, raised, tasktest.ErrBoom)
+
+			results := d.run(t, t.Context(), tasks, await.Recover())
+			requirePanicError(t, results[3].Err, 3, tasktest.ErrBoom)
+		})
+	})
+	t.Run("has the key of a sequence or a queue, of whatever type", func(t *testing.T) {
+		type key struct{ name string }
+		var queue await.Queue[key, int]
+		queue.Add(key{"first"}, exploding(0, "boom"))
+		requirePanicError(t, raisedBy(t, func() {
+			for range queue.AsCompleted(t.Context()) {
+			}
+		}), key{"first"}, "boom")
+
+		inputs := slices.Values([]string{"a"})
+		fn := func(context.Context, string) (int, error) { explode("boom"); return 0, nil }
+		requirePanicError(t, raisedBy(t, func() {
+			for range await.InOrderSeq(t.Context(), await.TaskSeq(inputs, fn)) {
+			}
+		}), "a", "boom")
+	})
+	t.Run("names the task, the value and the stack in its text", func(t *testing.T) {
+		err := &await.PanicError{Key: 4711, Value: "the value", Stack: []byte("goroutine 7 [running]:")}
+		require.True(t, strings.HasPrefix(err.Error(), "await: "), err)
+		for _, text := range []string{"4711", "the value", "goroutine 7 [running]:"} {
+			require.ErrorContains(t, err, text)
 		}
 	})
-}
-
-func TestCauseInsideATask(t *testing.T) {
-	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		var later func() error
-		run(t.Context(), func(ctx context.Context) (int, error) {
-			later = func() error { return context.Cause(ctx) }
-			return 1, nil
-		}, after(0, 1))
-		require.Equal(t, await.ErrStopped, later(), "all done")
-
-		var cause error
-
-		run(gatherCancelledAfter(t, time.Second), gatherLingering(0, &cause), after(0, 1), await.Limit(1))
-		require.Equal(t, errBoom, cause, "the caller's own")
-		panicked := raisedBy(t, func() { run(t.Context(), detonating(time.Second, "boom"), gatherLingering(0, &cause)) })
-		require.Same(t, panicked, cause)
+	t.Run("formats the key in its text only", func(t *testing.T) {
+		formatted := 0
+		var queue await.Queue[watchedKey, int]
+		queue.Add(watchedKey{&formatted}, exploding(0, "boom"))
+		raised := raisedBy(t, func() {
+			for range queue.AsCompleted(t.Context()) {
+			}
+		})
+		require.Zero(t, formatted)
+		require.ErrorContains(t, raised, "watched key")
+		require.NotZero(t, formatted)
+	})
+	t.Run("has at most 100 bytes of the key in its text", func(t *testing.T) {
+		long, short := strings.Repeat("~", 1000), strings.Repeat("~", 100)
+		for _, key := range []any{long, []string{long}} {
+			n := strings.Count((&await.PanicError{Key: key, Value: 1}).Error(), "~")
+			require.LessOrEqual(t, n, 100)
+			require.Greater(t, n, 50)
+		}
+		require.ErrorContains(t, &await.PanicError{Key: short}, short)
+	})
+	t.Run("has a pointer's address in its text, and not what is there", func(t *testing.T) {
+		type request struct{ secret string }
+		key := &request{"password"}
+		err := &await.PanicError{Key: key, Value: 1}
+		require.ErrorContains(t, err, fmt.Sprintf("%p", key))
+		require.NotContains(t, err.Error(), "password")
+	})
+	t.Run("of a sequence says so, and has no key", func(t *testing.T) {
+		raised := raisedBy(t, func() {
+			for range await.AsCompletedSeq(t.Context(), func(func(int, await.Task[int]) bool) { explode("boom") }) {
+			}
+		})
+		requirePanicError(t, raised, nil, "boom")
+		require.ErrorContains(t, raised, "sequence")
+	})
+	t.Run("unwraps to a value that is an error", func(t *testing.T) {
+		require.Equal(t, tasktest.ErrBoom, errors.Unwrap(&await.PanicError{Value: tasktest.ErrBoom}))
+		require.NoError(t, errors.Unwrap(&await.PanicError{Value: "boom"}))
+		require.NoError(t, errors.Unwrap(&await.PanicError{}))
+	})
+	t.Run("has at most ten further panics in full, and then their number", func(t *testing.T) {
+		eachDoor(t, func(t *testing.T, d door) {
+			const n = 1000
+			tasks := make([]await.Task[int], n)
+			for i := range tasks {
+				tasks[i] = exploding(time.Second, fmt.Sprintf("<panic %d>", i)) // all at once
+			}
+			text := raisedBy(t, func() { d.run(t, t.Context(), tasks) }).Error()
+			require.Equal(t, 1+10, strings.Count(text, "<panic "))
+			require.Equal(t, 1+10, strings.Count(text, "await_test.explode("))
+			require.Contains(t, text, fmt.Sprint(n-1-10))
+			require.Less(t, len(text), 64<<10)
+		})
+	})
+	t.Run("has every one of a few further panics in full", func(t *testing.T) {
+		eachDoor(t, func(t *testing.T, d door) {
+			raised := raisedBy(t, func() {
+				d.run(t, t.Context(), []await.Task[int]{exploding(time.Second, "<first>"), exploding(2*time.Second, "<second>"), exploding(3*time.Second, "<third>")})
+			})
+			require.Equal(t, "<first>", raised.Value)
+			require.Equal(t, 0, raised.Key)
+			for _, text := range []string{"<first>", "<second>", "<third>"} {
+				require.Equal(t, 1, strings.Count(raised.Error(), text))
+			}
+		})
 	})
 }
 
-func TestContextOfATaskIsAChildOfTheCallers(t *testing.T) {
-	type key struct{}
-	gatherBubbles(t, gatherRuns, func(t *testing.T, run gatherRun) {
-		ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), key{}, "value"), time.Second)
-		defer cancel()
-		want, _ := ctx.Deadline()
-		var value any
-		var deadline time.Time
-		run(ctx, func(ctx context.Context) (int, error) {
-			value = ctx.Value(key{})
-			deadline, _ = ctx.Deadline()
-			<-ctx.Done()
-			return 0, ctx.Err()
-		}, after(0, 1), await.Limit(1))
-		require.Equal(t, "value", value)
-		require.Equal(t, want, deadline)
+func TestPanic(t *testing.T) {
+	t.Run("is raised when the others have returned, and is their cause", func(t *testing.T) {
+		eachDoor(t, func(t *testing.T, d door) {
+			start := time.Now()
+			var cause error
+			raised := raisedBy(t, func() {
+				d.run(t, t.Context(), []await.Task[int]{exploding(time.Second, "boom"), lingering(time.Second, &cause)})
+			})
+			require.Equal(t, 2*time.Second, time.Since(start))
+			require.Same(t, raised, cause)
+		})
+	})
+	t.Run("lets nothing further start", func(t *testing.T) {
+		eachDoor(t, func(t *testing.T, d door) {
+			var c counter
+			tasktest.PanicOf(t, func() {
+				d.run(t, t.Context(), c.wrap(exploding(time.Second, "boom"), tasktest.Deaf(0, 1), tasktest.Deaf(0, 2)), await.Limit(1))
+			})
+			require.EqualValues(t, 1, c.started.Load())
+		})
+	})
+	t.Run("may be any value", func(t *testing.T) {
+		var none []int
+		for name, test := range map[string]struct {
+			task  await.Task[int]
+			check func(*testing.T, *await.PanicError)
+		}{
+			"nil": {exploding(0, nil), func(t *testing.T, raised *await.PanicError) {
+				var nilError *runtime.PanicNilError
+				require.ErrorAs(t, raised, &nilError)
+				require.Contains(t, string(raised.Stack), "await_test.explode(")
+			}},
+			"an error": {exploding(0, fmt.Errorf("wrapped: %w", tasktest.ErrBoom)), func(t *testing.T, raised *await.PanicError) {
+				require.ErrorIs(t, raised, tasktest.ErrBoom)
+			}},
+			"a runtime error": {func(context.Context) (int, error) { return none[0], nil }, func(t *testing.T, raised *await.PanicError) {
+				var runtimeError runtime.Error
+				require.ErrorAs(t, raised, &runtimeError)
+				require.ErrorContains(t, raised, "index out of range")
+			}},
+			"during a Goexit": {func(context.Context) (int, error) {
+				defer explode("cleanup failed")
+				runtime.Goexit()
+				return 0, nil
+			}, func(t *testing.T, raised *await.PanicError) {
+				require.Equal(t, "cleanup failed", raised.Value)
+			}},
+			"that of a nested call": {func(ctx context.Context) (int, error) {
+				await.Settle(ctx, []await.Task[int]{exploding(0, tasktest.ErrBoom)})
+				return 0, nil
+			}, func(t *testing.T, raised *await.PanicError) {
+				require.ErrorIs(t, raised, tasktest.ErrBoom)
+				require.ErrorContains(t, raised, "await_test.explode(", "the innermost stack is in the text")
+			}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				eachDoor(t, func(t *testing.T, d door) {
+					raised := raisedBy(t, func() { d.run(t, t.Context(), []await.Task[int]{tasktest.After(time.Second, 1), test.task}) })
+					test.check(t, raised)
+				})
+			})
+		}
+	})
+	t.Run("of nil is a panic with the GODEBUG panicnil=1 too", func(t *testing.T) {
+		if !tasktest.IsChild(t) {
+			output, err := tasktest.RunChild(t, "GODEBUG=panicnil=1")
+			require.NoError(t, err, output)
+			return
+		}
+		eachDoor(t, func(t *testing.T, d door) {
+			var cause error
+			raised := raisedBy(t, func() { d.run(t, t.Context(), []await.Task[int]{exploding(time.Second, nil), lingering(0, &cause)}) })
+			require.Same(t, raised, cause)
+			require.Nil(t, raised.Value)
+			require.Contains(t, string(raised.Stack), "await_test.explode(")
+			if !d.failsFast() {
+				results := d.run(t, t.Context(), []await.Task[int]{exploding(0, nil), tasktest.Exiting[int](0)}, await.Recover())
+				requirePanicError(t, results[0].Err, 0, nil)
+				require.Equal(t, await.ErrGoexit, results[1].Err)
+			}
+		})
+	})
+	t.Run("is raised although the context has ended, or a task has failed", func(t *testing.T) {
+		eachDoor(t, func(t *testing.T, d door) {
+			for _, ctx := range []context.Context{endsAfter(t, time.Second), t.Context()} {
+				raised := raisedBy(t, func() {
+					d.run(t, ctx, []await.Task[int]{tasktest.Failing[int](time.Second, tasktest.ErrBoom), exploding(2*time.Second, "late")})
+				})
+				require.Equal(t, "late", raised.Value)
+			}
+		})
 	})
 }
 
-func TestBadArgumentsPanicAtTheCall(t *testing.T) {
-	type callFunc func(ctx context.Context, tasks []await.Task[int], opts ...await.Option)
-	calls := map[string]callFunc{
+func TestGoexit(t *testing.T) {
+	t.Run("is the error of its task, and costs no slot of a limit", func(t *testing.T) {
+		eachDoor(t, func(t *testing.T, d door) {
+			for limit := 1; limit <= 3; limit++ {
+				start := time.Now()
+				var c counter
+				results := d.run(t, t.Context(), c.wrap(slices.Repeat([]await.Task[int]{tasktest.After(time.Second, 7), tasktest.Exiting[int](time.Second)}, 6)...), await.Limit(limit))
+				require.EqualValues(t, limit, c.peak.Load())
+				require.Equal(t, await.ErrGoexit, results[1].Err)
+				if d.failsFast() {
+					continue
+				}
+				require.Equal(t, time.Duration(12/limit)*time.Second, time.Since(start))
+				require.Equal(t, slices.Repeat([]await.Result[int]{{Value: 7}, {Err: await.ErrGoexit}}, 6), results)
+			}
+		})
+	})
+	t.Run("fails a Gather as any error does", func(t *testing.T) {
+		eachGather(t, func(t *testing.T, gather gatherFunc) {
+			start := time.Now()
+			var cause error
+			_, err := gather(t.Context(), lingering(time.Second, &cause), tasktest.Exiting[int](time.Second))
+			requireTaskError(t, err, 1, await.ErrGoexit)
+			require.Same(t, err, cause)
+			require.Equal(t, 2*time.Second, time.Since(start))
+		})
+	})
+	t.Run("in the place of a panic is a Goexit", func(t *testing.T) {
+		eachDoor(t, func(t *testing.T, d door) {
+			results := d.run(t, t.Context(), []await.Task[int]{func(context.Context) (int, error) {
+				defer runtime.Goexit()
+				panic("aborted, as in any goroutine")
+			}})
+			require.Equal(t, []await.Result[int]{{Err: await.ErrGoexit}}, results)
+		})
+	})
+}
+
+func TestBadArguments(t *testing.T) {
+	var c counter
+	task := c.one(tasktest.Deaf(0, 1))
+	good := []await.Task[int]{task, task, task}
+	var noContext context.Context
+
+	// Each call is made, and no loop is ranged over.
+	ctx := t.Context()
+	calls := map[string]func(ctx context.Context, tasks []await.Task[int], opts ...await.Option){
 		"AsCompleted": func(ctx context.Context, tasks []await.Task[int], opts ...await.Option) {
 			await.AsCompleted(ctx, tasks, opts...)
 		},
 		"InOrder": func(ctx context.Context, tasks []await.Task[int], opts ...await.Option) {
 			await.InOrder(ctx, tasks, opts...)
+		},
+		"AsCompletedSeq": func(ctx context.Context, tasks []await.Task[int], opts ...await.Option) {
+			await.AsCompletedSeq(ctx, slices.All(tasks), opts...)
+		},
+		"InOrderSeq": func(ctx context.Context, tasks []await.Task[int], opts ...await.Option) {
+			await.InOrderSeq(ctx, slices.All(tasks), opts...)
+		},
+		"Queue": func(ctx context.Context, _ []await.Task[int], opts ...await.Option) {
+			new(await.Queue[int, int]).AsCompleted(ctx, opts...)
 		},
 		"Settle": func(ctx context.Context, tasks []await.Task[int], opts ...await.Option) {
 			await.Settle(ctx, tasks, opts...)
@@ -399,53 +341,59 @@ func TestBadArgumentsPanicAtTheCall(t *testing.T) {
 			_, _, _, _ = await.Gather3(ctx, tasks[0], tasks[1], tasks[2], opts...)
 		},
 	}
-	var starts atomic.Int64
-	task := gatherCounted(&starts, after(0, 1))
-	good := []await.Task[int]{task, task, task}
-	ctx := t.Context()
-	var noContext context.Context
 	for name, call := range calls {
-		t.Run(name, func(t *testing.T) {
-			requirePanicText(t, "context", func() { call(noContext, good) })
-			requirePanicText(t, "context", func() { call(noContext, good, await.Limit(1), await.Detach()) })
-			requirePanicText(t, "option 0", func() { call(ctx, good, nil) })
-			requirePanicText(t, "option 2", func() { call(ctx, good, await.Limit(1), await.Detach(), nil) })
+		t.Run("panic at the call: "+name, func(t *testing.T) {
+			requireBadInput(t, "context", func() { call(noContext, good) })
+			requireBadInput(t, "context", func() { call(noContext, good, await.Limit(1), await.Detach()) })
+			requireBadInput(t, "option 0", func() { call(ctx, good, nil) })
+			requireBadInput(t, "option 2", func() { call(ctx, good, await.Limit(1), await.Detach(), nil) })
 			for i := range good {
-				if name == "Gather2" && i == 2 {
+				if name == "Gather2" && i == 2 || name == "Queue" || strings.HasSuffix(name, "Seq") {
 					continue
 				}
-				tasks := []await.Task[int]{task, task, task}
+				tasks := slices.Clone(good)
 				tasks[i] = nil
-				requirePanicText(t, fmt.Sprint("task ", i), func() { call(ctx, tasks) })
-				requirePanicText(t, fmt.Sprint("task ", i), func() { call(ctx, tasks, await.Detach()) })
+				requireBadInput(t, fmt.Sprint("task ", i), func() { call(ctx, tasks) })
+				requireBadInput(t, fmt.Sprint("task ", i), func() { call(ctx, tasks, await.Detach()) })
 			}
 		})
 	}
-	require.Zero(t, starts.Load())
-
-	var noSequence iter.Seq2[string, await.Result[int]]
-	requirePanicText(t, "sequence", func() { _, _, _ = await.First(noSequence) })
-	var noFunction func(context.Context, int) (int, error)
-	requirePanicText(t, "function", func() { await.Tasks([]int{1}, noFunction) })
-	requirePanicText(t, "function", func() { await.Tasks(nil, noFunction) })
-	requirePanicText(t, "Limit(0)", func() { await.Limit(0) })
-	requirePanicText(t, "Limit(-1)", func() { await.Limit(-1) })
-	requirePanicText(t, "Buffer(-1)", func() { await.Buffer(-1) })
-}
-
-func TestNilContextOfNoTasksPanics(t *testing.T) {
-	var noContext context.Context
-	requirePanicText(t, "context", func() { _, _ = await.Gather[int](noContext, nil) })
-	requirePanicText(t, "context", func() { await.Settle[int](noContext, nil) })
-	requirePanicText(t, "context", func() { await.AsCompleted[int](noContext, nil) })
-	requirePanicText(t, "context", func() { await.InOrder[int](noContext, nil) })
-}
-
-// requirePanicText fails if f does not panic with a text of this package that
-// names what.
-func requirePanicText(t *testing.T, what string, f func()) {
-	t.Helper()
-	text := fmt.Sprint(panicOf(t, f))
-	require.True(t, strings.HasPrefix(text, "await:"), text)
-	require.Contains(t, text, what)
+	t.Run("panic also where there is nothing to run", func(t *testing.T) {
+		for _, d := range doors {
+			requireBadInput(t, "context", func() { d.run(t, noContext, nil) })
+		}
+	})
+	t.Run("panic at the call: a nil sequence", func(t *testing.T) {
+		requireBadInput(t, "sequence", func() { await.AsCompletedSeq[int, int](t.Context(), nil) })
+		requireBadInput(t, "sequence", func() { await.InOrderSeq[int, int](t.Context(), nil) })
+	})
+	t.Run("panic at the call of an option", func(t *testing.T) {
+		requireBadInput(t, "Limit(0)", func() { await.Limit(0) })
+		requireBadInput(t, "Limit(-1)", func() { await.Limit(-1) })
+		requireBadInput(t, "Buffer(-1)", func() { await.Buffer(-1) })
+		requireBadInput(t, "NewLimiter(0)", func() { await.NewLimiter(0) })
+		requireBadInput(t, "NewLimiter(-1)", func() { await.NewLimiter(-1) })
+		requireBadInput(t, "Within", func() { await.Within(nil) })
+		requireBadInput(t, "NewLimiter", func() { await.Within(new(await.Limiter)) })
+		requireBadInput(t, "OnCancel: the function", func() { await.OnCancel(nil) })
+		requireBadInput(t, "OnDiscard: the function", func() { await.OnDiscard[int](nil) })
+	})
+	t.Run("panic when a sequence offers a nil task, named by its key", func(t *testing.T) {
+		for _, w := range ways {
+			if !w.seq {
+				continue
+			}
+			synctest.Test(t, func(t *testing.T) {
+				raised := tasktest.PanicOf(t, func() {
+					for range w.loop(t, t.Context(), []await.Task[int]{tasktest.Deaf(0, 1), nil}) {
+					}
+				})
+				text := fmt.Sprint(raised)
+				require.Contains(t, text, "await: ")
+				require.Contains(t, text, "nil")
+				require.Contains(t, text, "1")
+			})
+		}
+	})
+	require.Zero(t, c.started.Load())
 }

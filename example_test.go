@@ -1,16 +1,25 @@
 package await_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/signal"
+	"regexp"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"testing/iotest"
 	"time"
 
 	"github.com/ascompleted/await"
@@ -30,7 +39,7 @@ func takes[T any](d time.Duration, value T) await.Task[T] {
 	}
 }
 
-// Five calls of an API, and each answer is processed the moment it arrives.
+// Five calls of an API. Each answer is processed as soon as it arrives.
 func Example() {
 	delays := []time.Duration{500, 100, 300, 400, 200} // milliseconds
 	call := func(ctx context.Context, delay time.Duration) (string, error) {
@@ -58,8 +67,8 @@ func Example() {
 	// call 0: answer after 500 ms
 }
 
-// A kitchen brings each dish to its table as soon as it is cooked, whatever
-// the order of the orders. With Gather everybody waits for the slowest dish.
+// A kitchen serves each dish as soon as it is cooked. With Gather all tables
+// wait for the slowest dish.
 func Example_kitchen() {
 	type order struct {
 		table int
@@ -103,8 +112,8 @@ func Example_kitchen() {
 	//   table 3 gets its pasta
 }
 
-// A hundred pages of different speed are fetched, twenty at a time, and
-// counted as they come in.
+// Fetch a hundred pages of varying latency, twenty at a time, and count them as
+// they arrive.
 func Example_progress() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		page, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/page/"))
@@ -157,6 +166,31 @@ func Example_progress() {
 	// 4950 bytes
 }
 
+// Start no more tasks when the context ends, but finish those that run: the
+// task works with a context that is not canceled.
+func Example_finishWhatRuns() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	save := func(ctx context.Context, name string) (string, error) {
+		if name == "b" {
+			cancel() // as signal.NotifyContext does on Ctrl-C
+		}
+		return takes(10*time.Millisecond, "saved")(context.WithoutCancel(ctx))
+	}
+	names := []string{"a", "b", "c"}
+	for i, r := range await.InOrder(ctx, await.Tasks(names, save), await.Limit(1)) {
+		if errors.Is(r.Err, await.ErrNotStarted) {
+			fmt.Println(names[i], "not started")
+			continue
+		}
+		fmt.Println(names[i], r.Value, r.Err)
+	}
+	// Output:
+	// a saved <nil>
+	// b saved <nil>
+	// c not started
+}
+
 func ExampleAsCompleted() {
 	tasks := []await.Task[string]{
 		takes(100*time.Millisecond, "slow"),
@@ -170,25 +204,25 @@ func ExampleAsCompleted() {
 	// 0 slow <nil>
 }
 
-// Leaving the loop cancels what still runs and waits for it.
+// Leaving the loop cancels the running tasks and waits for them.
 func ExampleAsCompleted_break() {
 	forever := func(ctx context.Context) (string, error) {
 		<-ctx.Done()
-		fmt.Println("cancelled:", context.Cause(ctx))
+		fmt.Println("canceled:", context.Cause(ctx))
 		return "", ctx.Err()
 	}
 	for _, r := range await.AsCompleted(context.Background(), []await.Task[string]{forever, takes(0, "one is enough")}) {
 		fmt.Println(r.Value)
 		break
 	}
-	fmt.Println("nothing runs any more")
+	fmt.Println("nothing runs anymore")
 	// Output:
 	// one is enough
-	// cancelled: await: the loop over the results has ended
-	// nothing runs any more
+	// canceled: await: the loop over the results has ended
+	// nothing runs anymore
 }
 
-// What has arrived when the time is up counts.
+// Results that arrived before the deadline are kept.
 func ExampleAsCompleted_timeout() {
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
@@ -217,83 +251,112 @@ func ExampleInOrder() {
 	// 1 quick <nil>
 }
 
-func ExampleGather() {
-	tasks := []await.Task[string]{
-		takes(100*time.Millisecond, "slow"),
-		takes(0, "quick"),
-	}
-	values, err := await.Gather(context.Background(), tasks)
-	fmt.Println(values, err)
-	// Output:
-	// [slow quick] <nil>
-}
-
-// The first failure cancels the rest.
-func ExampleGather_error() {
-	tasks := []await.Task[string]{
-		takes(time.Hour, "never"),
-		func(context.Context) (string, error) { return "", errors.New("connection refused") },
-	}
-	_, err := await.Gather(context.Background(), tasks)
-	fmt.Println(err)
-	// Output:
-	// task 1: connection refused
-}
-
-func ExampleSettle() {
-	tasks := []await.Task[int]{
-		takes(0, 1),
-		func(context.Context) (int, error) { return 0, errors.New("connection refused") },
-		takes(100*time.Millisecond, 3),
-	}
-	for i, r := range await.Settle(context.Background(), tasks) {
-		fmt.Println(i, r.Value, r.Err)
-	}
-	// Output:
-	// 0 1 <nil>
-	// 1 0 connection refused
-	// 2 3 <nil>
-}
-
-func ExampleGather2() {
-	name := func(context.Context) (string, error) { return "Ada", nil }
-	age := func(context.Context) (int, error) { return 36, nil }
-	n, a, err := await.Gather2(context.Background(), name, age)
-	fmt.Println(n, a, err)
-	// Output:
-	// Ada 36 <nil>
-}
-
-func ExampleGather3() {
-	name := func(context.Context) (string, error) { return "Ada", nil }
-	age := func(context.Context) (int, error) { return 36, nil }
-	langs := func(context.Context) ([]string, error) { return []string{"en", "fr"}, nil }
-	n, a, l, err := await.Gather3(context.Background(), name, age, langs)
-	fmt.Println(n, a, l, err)
-	// Output:
-	// Ada 36 [en fr] <nil>
-}
-
-// The quickest of three mirrors that has the file.
-func ExampleFirst() {
-	mirrors := []await.Task[string]{
-		func(context.Context) (string, error) { return "", errors.New("404 Not Found") },
-		takes(time.Hour, "from the slow mirror"),
-		takes(20*time.Millisecond, "from the quick mirror"),
-	}
-	i, file, err := await.First(await.AsCompleted(context.Background(), mirrors))
-	fmt.Println(i, file, err)
-	// Output:
-	// 2 from the quick mirror <nil>
-}
-
-func ExampleTasks() {
+// The key of each task comes back with its result.
+func ExampleAsCompletedSeq() {
+	words := slices.Values([]string{"one", "three", "fourteen"})
 	length := func(_ context.Context, word string) (int, error) { return len(word), nil }
-	tasks := await.Tasks([]string{"one", "three"}, length)
-	values, err := await.Gather(context.Background(), tasks)
-	fmt.Println(values, err)
+	for word, r := range await.AsCompletedSeq(context.Background(), await.TaskSeq(words, length), await.Limit(1)) {
+		fmt.Println(word, r.Value)
+	}
 	// Output:
-	// [3 5] <nil>
+	// one 3
+	// three 5
+	// fourteen 8
+}
+
+// A map of tasks is a sequence of named tasks.
+func ExampleAsCompletedSeq_named() {
+	checks := map[string]await.Task[string]{
+		"database": takes(200*time.Millisecond, "up"),
+		"cache":    takes(0, "up"),
+		"mail":     takes(100*time.Millisecond, "slow"),
+	}
+	for name, r := range await.AsCompletedSeq(context.Background(), maps.All(checks)) {
+		fmt.Println(name, r.Value)
+	}
+	// Output:
+	// cache up
+	// mail slow
+	// database up
+}
+
+// All results in a map, by their keys. If ctx ends early, there is a key whose
+// error matches ErrNotStarted.
+func ExampleAsCompletedSeq_collect() {
+	checks := map[string]await.Task[string]{
+		"cache":    takes(0, "up"),
+		"database": func(context.Context) (string, error) { return "down", errors.New("no route to host") },
+	}
+	status := maps.Collect(await.AsCompletedSeq(context.Background(), maps.All(checks)))
+	for _, name := range slices.Sorted(maps.Keys(status)) {
+		fmt.Println(name, status[name].Value, status[name].Err)
+	}
+	// Output:
+	// cache up <nil>
+	// database down no route to host
+}
+
+// A million inputs take no more memory than a few, because the sequence is
+// pulled lazily.
+func ExampleAsCompletedSeq_million() {
+	numbers := func(yield func(int) bool) {
+		for i := 0; i < 1_000_000 && yield(i); i++ {
+		}
+	}
+	square := func(_ context.Context, i int) (int64, error) { return int64(i) * int64(i), nil }
+	var sum int64
+	for _, r := range await.AsCompletedSeq(context.Background(), await.TaskSeq(numbers, square), await.Limit(64)) {
+		sum += r.Value
+	}
+	fmt.Println(sum)
+	// Output:
+	// 333332833333500000
+}
+
+// Two stages, each with a limit of its own. The results of the first are the
+// inputs of the second, its errors too. OnCancel ends the first stage when the
+// loop over the second one is left.
+func ExampleAsCompletedSeq_pipeline() {
+	ctx := context.Background()
+	parsing, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	parse := func(_ context.Context, text string) (int, error) { return strconv.Atoi(text) }
+	texts := slices.Values([]string{"1", "two", "3"})
+	parsed := func(yield func(int, error) bool) {
+		for _, r := range await.InOrderSeq(parsing, await.TaskSeq(texts, parse), await.Limit(2)) {
+			if !yield(r.Value, r.Err) {
+				return
+			}
+		}
+	}
+
+	square := func(_ context.Context, n int) (int, error) { return n * n, nil }
+	for n, r := range await.InOrderSeq(ctx, await.TaskSeq2(parsed, square), await.Limit(4), await.OnCancel(cancel)) {
+		if r.Err != nil {
+			fmt.Println(r.Err)
+			continue
+		}
+		fmt.Println(n, r.Value)
+	}
+	// Output:
+	// 1 1
+	// strconv.Atoi: parsing "two": invalid syntax
+	// 3 9
+}
+
+func ExampleInOrderSeq() {
+	delays := slices.Values([]time.Duration{200, 0, 100})
+	wait := func(ctx context.Context, d time.Duration) (string, error) {
+		return takes(d*time.Millisecond, fmt.Sprintf("waited %d ms", d))(ctx)
+	}
+	for _, r := range await.InOrderSeq(context.Background(), await.TaskSeq(delays, wait), await.Limit(3)) {
+		fmt.Println(r.Value)
+	}
+	// Output:
+	// waited 200 ms
+	// waited 0 ms
+	// waited 100 ms
 }
 
 // A slice of plain functions is a []Task.
@@ -315,6 +378,321 @@ func ExampleResult() {
 	fmt.Printf("%q %v\n", results[0].Value, results[0].Err)
 	// Output:
 	// "half a page" unexpected EOF
+}
+
+func ExampleTasks() {
+	length := func(_ context.Context, word string) (int, error) { return len(word), nil }
+	tasks := await.Tasks([]string{"one", "three"}, length)
+	values, err := await.Gather(context.Background(), tasks)
+	fmt.Println(values, err)
+	// Output:
+	// [3 5] <nil>
+}
+
+// Tasks by number. Here each one fills its own place of a slice.
+func ExampleTimes() {
+	squares := make([]int, 5)
+	_, err := await.Gather(context.Background(), await.Times(len(squares), func(_ context.Context, i int) (struct{}, error) {
+		squares[i] = i * i
+		return struct{}{}, nil
+	}))
+	fmt.Println(squares, err)
+	// Output:
+	// [0 1 4 9 16] <nil>
+}
+
+func ExampleTaskSeq() {
+	inputs := slices.Values([]int{0, 1, 2}) // or the values of a channel, the lines of a file
+	double := func(_ context.Context, v int) (int, error) { return 2 * v, nil }
+	for in, r := range await.InOrderSeq(context.Background(), await.TaskSeq(inputs, double)) {
+		fmt.Println(in, r.Value)
+	}
+	// Output:
+	// 0 0
+	// 1 2
+	// 2 4
+}
+
+// An input that comes with an error becomes a result with that error.
+func ExampleTaskSeq2() {
+	pages := func(yield func(string, error) bool) { // of an API, say
+		_ = yield("page 1", nil) && yield("page 2", nil) && yield("", errors.New("token expired"))
+	}
+	length := func(_ context.Context, page string) (int, error) { return len(page), nil }
+	for page, r := range await.InOrderSeq(context.Background(), await.TaskSeq2(pages, length), await.Limit(2)) {
+		if r.Err != nil {
+			fmt.Println(r.Err)
+			continue
+		}
+		fmt.Println(page, r.Value)
+	}
+	// Output:
+	// page 1 6
+	// page 2 6
+	// token expired
+}
+
+// The lines of a file, up to eight at a time. An error of the scanner is the last
+// result. Ctrl-C ends the loop when the running tasks have returned. The last
+// result then has an error that matches ErrNotStarted.
+func ExampleTaskSeq2_lines() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+
+	file := io.MultiReader(strings.NewReader("one\nthree\n"), iotest.ErrReader(errors.New("input/output error")))
+	lines := func(yield func(string, error) bool) {
+		scanner := bufio.NewScanner(file)
+		for scanner.Scan() {
+			if !yield(scanner.Text(), nil) {
+				return
+			}
+		}
+		if err := scanner.Err(); err != nil {
+			yield("", err)
+		}
+	}
+	length := func(_ context.Context, line string) (int, error) { return len(line), nil }
+	for line, r := range await.InOrderSeq(ctx, await.TaskSeq2(lines, length), await.Limit(8)) {
+		if r.Err != nil {
+			fmt.Println(r.Err)
+			break
+		}
+		fmt.Println(line, r.Value)
+	}
+	// Output:
+	// one 3
+	// three 5
+	// input/output error
+}
+
+// Tasks that return only an error: Gather returns the first one.
+func ExampleNoValue() {
+	remove := func(_ context.Context, name string) error {
+		if name == "b" {
+			return errors.New("b: permission denied")
+		}
+		return nil
+	}
+	_, err := await.Gather(context.Background(), await.Tasks([]string{"a", "b", "c"}, await.NoValue(remove)), await.Limit(8))
+	fmt.Println(err)
+	// Output:
+	// b: permission denied
+}
+
+// All errors, where Gather would stop at the first one.
+func ExampleNoValue_allErrors() {
+	remove := func(_ context.Context, name string) error {
+		if name == "b" {
+			return nil
+		}
+		return fmt.Errorf("%s: permission denied", name)
+	}
+	var errs []error
+	for _, r := range await.Settle(context.Background(), await.Tasks([]string{"a", "b", "c"}, await.NoValue(remove))) {
+		errs = append(errs, r.Err)
+	}
+	fmt.Println(errors.Join(errs...))
+	// Output:
+	// a: permission denied
+	// c: permission denied
+}
+
+func ExampleGather() {
+	tasks := []await.Task[string]{
+		takes(100*time.Millisecond, "slow"),
+		takes(0, "quick"),
+	}
+	values, err := await.Gather(context.Background(), tasks)
+	fmt.Println(values, err)
+	// Output:
+	// [slow quick] <nil>
+}
+
+// The first error cancels the other tasks.
+func ExampleGather_error() {
+	tasks := []await.Task[string]{
+		takes(time.Hour, "never"),
+		func(context.Context) (string, error) { return "", errors.New("connection refused") },
+	}
+	_, err := await.Gather(context.Background(), tasks)
+	fmt.Println(err)
+	// Output:
+	// connection refused
+}
+
+func ExampleSettle() {
+	tasks := []await.Task[int]{
+		takes(0, 1),
+		func(context.Context) (int, error) { return 0, errors.New("connection refused") },
+		takes(100*time.Millisecond, 3),
+	}
+	for i, r := range await.Settle(context.Background(), tasks) {
+		fmt.Println(i, r.Value, r.Err)
+	}
+	// Output:
+	// 0 1 <nil>
+	// 1 0 connection refused
+	// 2 3 <nil>
+}
+
+// The fastest of three mirrors that has the file.
+func ExampleFirst() {
+	mirrors := []await.Task[string]{
+		func(context.Context) (string, error) { return "", errors.New("404 Not Found") },
+		takes(time.Hour, "from the slow mirror"),
+		takes(20*time.Millisecond, "from the quick mirror"),
+	}
+	i, file, err := await.First(await.AsCompleted(context.Background(), mirrors))
+	fmt.Println(i, file, err)
+	// Output:
+	// 2 from the quick mirror <nil>
+}
+
+// Dial several addresses at once and keep the first connection. OnDiscard closes
+// those that were established too late.
+func ExampleFirst_dial() {
+	var addresses []string
+	for range 3 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer listener.Close()
+		addresses = append(addresses, listener.Addr().String())
+	}
+
+	dial := func(ctx context.Context, address string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	}
+	i, conn, err := await.First(await.AsCompleted(context.Background(), await.Tasks(addresses, dial),
+		await.OnDiscard(func(late net.Conn) { late.Close() })))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	fmt.Println(conn.RemoteAddr().String() == addresses[i])
+	// Output:
+	// true
+}
+
+func ExampleGather2() {
+	name := func(context.Context) (string, error) { return "Ada", nil }
+	age := func(context.Context) (int, error) { return 36, nil }
+	n, a, err := await.Gather2(context.Background(), name, age)
+	fmt.Println(n, a, err)
+	// Output:
+	// Ada 36 <nil>
+}
+
+func ExampleGather3() {
+	name := func(context.Context) (string, error) { return "Ada", nil }
+	age := func(context.Context) (int, error) { return 36, nil }
+	langs := func(context.Context) ([]string, error) { return []string{"en", "fr"}, nil }
+	n, a, l, err := await.Gather3(context.Background(), name, age, langs)
+	fmt.Println(n, a, l, err)
+	// Output:
+	// Ada 36 [en fr] <nil>
+}
+
+// A crawler finds links as it goes, and visits each page once.
+func ExampleQueue() {
+	pages := map[string]string{
+		"/":     `<a href="/a"> <a href="/b">`,
+		"/a":    `<a href="/b"> <a href="/a/1">`,
+		"/b":    `<a href="/">`,
+		"/a/1":  `<a href="/gone">`,
+		"/lost": `nobody links here`,
+	}
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page, ok := pages[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		io.WriteString(w, page)
+	}))
+	defer site.Close()
+
+	link := regexp.MustCompile(`href="([^"]+)"`)
+	load := func(path string) await.Task[[]string] {
+		return func(ctx context.Context) (links []string, err error) {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, site.URL+path, nil)
+			if err != nil {
+				return nil, err
+			}
+			resp, err := site.Client().Do(req)
+			if err != nil {
+				return nil, err
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				return nil, fmt.Errorf("status %d", resp.StatusCode)
+			}
+			body, err := io.ReadAll(resp.Body)
+			for _, match := range link.FindAllStringSubmatch(string(body), -1) {
+				links = append(links, match[1])
+			}
+			return links, err
+		}
+	}
+
+	var queue await.Queue[string, []string]
+	seen := map[string]error{}
+	visit := func(path string) {
+		if _, ok := seen[path]; !ok {
+			seen[path] = nil
+			queue.Add(path, load(path))
+		}
+	}
+	visit("/")
+	for path, r := range queue.AsCompleted(context.Background(), await.Limit(4)) {
+		seen[path] = r.Err
+		for _, next := range r.Value {
+			visit(next)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(seen)) {
+		fmt.Println(path, seen[path])
+	}
+	// Output:
+	// / <nil>
+	// /a <nil>
+	// /a/1 <nil>
+	// /b <nil>
+	// /gone status 404
+}
+
+// Tasks may add tasks. The loop ends when none is left.
+func ExampleQueue_Add() {
+	var queue await.Queue[string, int]
+	queue.Add("parent", func(context.Context) (int, error) {
+		queue.Add("child", takes(0, 2))
+		return 1, nil
+	})
+	for name, r := range queue.AsCompleted(context.Background(), await.Limit(1)) {
+		fmt.Println(name, r.Value)
+	}
+	// Output:
+	// parent 1
+	// child 2
+}
+
+// What a loop has not yielded stays in the queue for the next one.
+func ExampleQueue_Len() {
+	var queue await.Queue[string, int]
+	for _, name := range []string{"a", "b", "c"} {
+		queue.Add(name, takes(0, 1))
+	}
+	for name := range queue.AsCompleted(context.Background(), await.Limit(1)) {
+		fmt.Println(name)
+		break
+	}
+	fmt.Println(queue.Len(), "left")
+	// Output:
+	// a
+	// 2 left
 }
 
 // Options are values, so a program can keep those that it always uses.
@@ -360,7 +738,66 @@ func ExampleBuffer() {
 	// start 3
 }
 
-// The goroutines of a call with a name are found in profiles.
+// A task may make a call within the limiter that it runs in itself, because it
+// lends its slot. Here the depth is three, and the limit one.
+func ExampleWithin() {
+	limiter := await.NewLimiter(1)
+	var sum func(ctx context.Context, depth int) (int, error)
+	sum = func(ctx context.Context, depth int) (int, error) {
+		if depth == 0 {
+			return 1, nil
+		}
+		parts, err := await.Gather(ctx, await.Tasks([]int{depth - 1, depth - 1}, sum), await.Within(limiter))
+		if err != nil {
+			return 0, err
+		}
+		return parts[0] + parts[1], nil
+	}
+	fmt.Println(sum(context.Background(), 3))
+	// Output:
+	// 8 <nil>
+}
+
+// Two calls share one limit: together they never run more than two tasks.
+func ExampleLimiter() {
+	var mu sync.Mutex
+	running, most := 0, 0
+	task := func(ctx context.Context, _ int) (int, error) {
+		mu.Lock()
+		running++
+		most = max(most, running)
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			running--
+			mu.Unlock()
+		}()
+		return takes(5*time.Millisecond, 1)(ctx)
+	}
+	inputs := make([]int, 5)
+
+	limiter := await.NewLimiter(2)
+	var calls sync.WaitGroup
+	for range 2 {
+		calls.Go(func() {
+			await.Settle(context.Background(), await.Tasks(inputs, task), await.Within(limiter))
+		})
+	}
+	calls.Wait()
+	fmt.Println("at most", most, "at once")
+	// Output:
+	// at most 2 at once
+}
+
+func ExampleNewLimiter() {
+	database := await.NewLimiter(10) // as many as it has connections
+	values, err := await.Gather(context.Background(), []await.Task[int]{takes(0, 1)}, await.Within(database))
+	fmt.Println(values, err)
+	// Output:
+	// [1] <nil>
+}
+
+// The goroutines of a call with a name can be found in profiles.
 func ExampleName() {
 	label := func(ctx context.Context) (string, error) {
 		name, _ := pprof.Label(ctx, "await")
@@ -372,7 +809,7 @@ func ExampleName() {
 	// download
 }
 
-// A task that does not heed its context does not hold up the loop's end.
+// A task that ignores its context does not delay the end of the loop.
 func ExampleDetach() {
 	wait := make(chan struct{})
 	deaf := func(context.Context) (string, error) {
@@ -409,34 +846,91 @@ func ExampleRecover() {
 	// 1 2 <nil>
 }
 
-// Without Recover a task's panic is raised again where the results are
-// awaited.
+// A break must not wait for the next job, which may never come. So OnCancel ends
+// the context on which the sequence selects.
+func ExampleOnCancel() {
+	jobs := make(chan string, 1)
+	jobs <- "first job" // and no other
+
+	ctx := context.Background()
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	inputs := func(yield func(string) bool) {
+		for {
+			select {
+			case job := <-jobs:
+				if !yield(job) {
+					return
+				}
+			case <-reading.Done():
+				return
+			}
+		}
+	}
+	work := func(_ context.Context, job string) (string, error) { return job + " done", nil }
+	for _, r := range await.AsCompletedSeq(ctx, await.TaskSeq(inputs, work), await.OnCancel(cancel)) {
+		fmt.Println(r.Value)
+		break
+	}
+	fmt.Println("left")
+	// Output:
+	// first job done
+	// left
+}
+
+// A value that does not reach the loop is closed: here a file that was opened
+// too late.
+func ExampleOnDiscard() {
+	open := func(_ context.Context, name string) (string, error) {
+		if name == "slow" {
+			time.Sleep(50 * time.Millisecond)
+		}
+		return name + " file", nil
+	}
+	discard := await.OnDiscard(func(file string) { fmt.Println("close the", file) })
+	for _, r := range await.AsCompleted(context.Background(), await.Tasks([]string{"slow", "fast"}, open), discard) {
+		fmt.Println("use the", r.Value)
+		break
+	}
+	// Output:
+	// use the fast file
+	// close the slow file
+}
+
+// The text of a TaskError is that of the task's own error. Index tells which
+// task it was.
+func ExampleTaskError() {
+	files := []string{"a.txt", "b.txt"}
+	read := func(_ context.Context, name string) (string, error) {
+		if name == "b.txt" {
+			return "", io.ErrUnexpectedEOF
+		}
+		return name, nil
+	}
+	_, err := await.Gather(context.Background(), await.Tasks(files, read))
+	fmt.Println(err)
+	var failed *await.TaskError
+	if errors.As(err, &failed) {
+		fmt.Printf("%s: %v\n", files[failed.Index], failed.Err)
+	}
+	// Output:
+	// unexpected EOF
+	// b.txt: unexpected EOF
+}
+
+// Without Recover a task's panic is raised again where the results are awaited.
 func ExamplePanicError() {
 	defer func() {
 		p := recover().(*await.PanicError)
-		fmt.Println("value:", p.Value)
+		fmt.Println("task", p.Key, "panicked:", p.Value)
 		fmt.Println("has the stack of the task:", strings.Contains(string(p.Stack), "ExamplePanicError.func"))
 	}()
 	tasks := []await.Task[int]{func(context.Context) (int, error) { panic("boom") }}
 	values, err := await.Gather(context.Background(), tasks)
 	fmt.Println("not reached:", values, err)
 	// Output:
-	// value: boom
+	// task 0 panicked: boom
 	// has the stack of the task: true
-}
-
-func ExampleTaskError() {
-	tasks := []await.Task[int]{
-		takes(0, 1),
-		func(context.Context) (int, error) { return 0, io.ErrUnexpectedEOF },
-	}
-	_, err := await.Gather(context.Background(), tasks)
-	var failed *await.TaskError
-	if errors.As(err, &failed) {
-		fmt.Println(failed.Index, failed.Err, errors.Is(err, io.ErrUnexpectedEOF))
-	}
-	// Output:
-	// 1 unexpected EOF true
 }
 
 func ExampleErrGoexit() {

@@ -95,24 +95,24 @@ func EndingSoon(parent context.Context, turns int) context.Context {
 }
 
 // PanicOf returns what f panics with; the test fails if it does not.
-func PanicOf(t testing.TB, f func()) (value any) {
-	t.Helper()
+func PanicOf(tb testing.TB, f func()) (value any) {
+	tb.Helper()
 	panicked := true
 	func() {
 		defer func() { value = recover() }()
 		f()
 		panicked = false
 	}()
-	require.True(t, panicked, "should have panicked")
+	require.True(tb, panicked, "should have panicked")
 	return value
 }
 
 // RequireNoWorkers fails if a goroutine of the engine is left. A worker that
 // has reported its end to the loop may need a moment to exit, so it looks
 // again for a while.
-func RequireNoWorkers(t testing.TB) {
-	t.Helper()
-	require.Eventually(t, func() bool { return Workers() == 0 }, 5*time.Second, time.Millisecond)
+func RequireNoWorkers(tb testing.TB) {
+	tb.Helper()
+	require.Eventually(tb, func() bool { return Workers() == 0 }, 5*time.Second, time.Millisecond)
 }
 
 // Workers counts the goroutines that the engine has started.

@@ -1,0 +1,9 @@
+package proof_test
+
+import (
+	"testing"
+
+	"github.com/ascompleted/await/internal/tasktest"
+)
+
+func TestMain(m *testing.M) { tasktest.Main(m) }

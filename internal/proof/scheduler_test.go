@@ -1,0 +1,83 @@
+package proof_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The same scenarios on the real scheduler: what takes time takes a few turns
+// of other goroutines, or microseconds. Nothing can be predicted then, but no
+// task runs twice or without a result, the limits hold, what tasks wrote is
+// visible, every value is accounted for, and nothing is left.
+func TestScheduler(t *testing.T) {
+	if runtime.GOOS == "js" {
+		t.Skip("a goroutine that only yields keeps timers from running there")
+	}
+	for seed := range *scenarios / 10 {
+		s := scenarioOf(fmt.Sprintf("seed %d", seed), choicesOf(seed)).harmless()
+		s.speedUp(rand.New(rand.NewPCG(uint64(seed), 1)))
+		hangs := time.AfterFunc(time.Minute, func() { panic(fmt.Sprintf("%s hangs: %v", s.name, s)) })
+		p := newPerformance(s)
+		p.performForReal(t)
+		require.Empty(t, p.wrongs(), "%s: %v\n%v", s.name, s, &p.history)
+		hangs.Stop()
+	}
+}
+
+// performForReal performs the scenario outside of bubbles. It returns when
+// there are no more goroutines than before.
+func (p *performance) performForReal(t *testing.T) {
+	goroutines := runtime.NumGoroutine()
+	p.real = true
+	p.begin = time.Now()
+	p.woken = make(chan struct{})
+	p.calls(t.Context())
+	p.outside.Wait()
+	for runtime.NumGoroutine() > goroutines {
+		runtime.Gosched()
+	}
+	p.epilogue(t.Context())
+}
+
+// harmless is the scenario without what could crash the program when nobody
+// knows what comes first: a panic that nobody waits for.
+func (s *scenario) harmless() *scenario {
+	h := s.clone()
+	if h.detach {
+		h.recovers, h.breaks, h.cleaned = true, none, succeeds
+	}
+	return h
+}
+
+// speedUp makes everything that takes time take next to none.
+func (s *scenario) speedUp(rng *rand.Rand) {
+	soon := func(d *time.Duration) {
+		if *d <= 0 { // at once, or never
+			return
+		}
+		if *d = time.Duration(rng.IntN(20)); rng.IntN(4) == 0 {
+			*d *= time.Microsecond
+		}
+	}
+	soon(&s.expires)
+	soon(&s.cleanup)
+	for i := range s.plans {
+		soon(&s.plans[i].lasts)
+		soon(&s.plans[i].lingers)
+		soon(&s.plans[i].when)
+	}
+	for i := range s.hooks {
+		soon(&s.hooks[i].lasts)
+	}
+	for i := range s.bodies {
+		soon(&s.bodies[i])
+	}
+	for i := range s.steps {
+		soon(&s.steps[i])
+	}
+}
