@@ -37,7 +37,7 @@ func benchmark(out io.Writer, rounds int, filter, file string) error {
 			fmt.Fprintf(out, "- %s: %s\n", p.name, p.unfair)
 		}
 	}
-	return summarise(out, file)
+	return summarize(out, file)
 }
 
 // measure runs the benchmarks and adds what they print to a file. Each library

@@ -11,14 +11,14 @@ import (
 	"os"
 )
 
-const usage = `usage: compare -behaviour
+const usage = `usage: compare -behavior
        compare -memory
        compare -bench [-rounds N] [-filter JOB[/task=...[/limit=...]]] [-file FILE]
        compare -plot DIR [-file FILE]
 
 Compare does the same jobs with await, by hand, and with other libraries.
 
-  -behaviour    run what may go wrong, and print what happens, as a table
+  -behavior    run what may go wrong, and print what happens, as a table
   -memory       print the peak memory of 1,000,000 tasks (Linux only)
   -bench        run the benchmarks, add what they print to FILE, and print the
                 comparison; it needs the go command
@@ -47,7 +47,7 @@ func main() {
 func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	behaviour := flags.Bool("behaviour", false, "")
+	behavior := flags.Bool("behavior", false, "")
 	memory := flags.Bool("memory", false, "")
 	bench := flags.Bool("bench", false, "")
 	plot := flags.String("plot", "", "")
@@ -63,8 +63,8 @@ func run(args []string, out io.Writer) error {
 		return fmt.Errorf("%w (-h shows the help)", err)
 	case flags.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q (-h shows the help)", flags.Arg(0))
-	case *behaviour:
-		return printBehaviour(out)
+	case *behavior:
+		return printBehavior(out)
 	case *memory:
 		return printMemory(out)
 	case *bench:

@@ -1,4 +1,3 @@
-//nolint:misspell // color is the name that image/color and gonum have chosen
 package main
 
 import (

@@ -104,8 +104,8 @@ var (
 	}
 )
 
-// summarise prints what await costs as a ratio to what one would take else.
-func summarise(out io.Writer, file string) error {
+// summarize prints what await costs as a ratio to what one would take else.
+func summarize(out io.Writer, file string) error {
 	all, err := read(file)
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ func TestReadTakesNamesApart(t *testing.T) {
 
 func TestSummaryHasTheMedianOfTheRatios(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, summarise(&out, outFile(t)))
+	require.NoError(t, summarize(&out, outFile(t)))
 	_, cores2, found := strings.Cut(out.String(), "GOMAXPROCS=2\n")
 	require.True(t, found)
 	require.Contains(t, cores2, "| 1 | – | – | 0.25 | – |") // of 0.5, 0.005 and 0.25

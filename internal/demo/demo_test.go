@@ -188,7 +188,7 @@ func TestTimeoutFailsThePagesThatAreNotHereThen(t *testing.T) {
 	assert.Equal(t, someFailed, o.status)
 	assert.Len(t, lines(o.stdout, "/a: .*time is up after 50ms"), 2, "once in each pass")
 	assert.Len(t, lines(o.stdout, "/b: .*not started: time is up after 50ms"), 1)
-	assert.Len(t, lines(o.stdout, "Gather stops at the first error: done 0 of 2 pages, cancelled 1"), 1)
+	assert.Len(t, lines(o.stdout, "Gather stops at the first error: done 0 of 2 pages, canceled 1"), 1)
 	assert.Len(t, lines(o.stdout, `^first page +never +never`), 1)
 }
 
@@ -231,7 +231,7 @@ func TestFailedPagesAreToldAndTheOthersArrive(t *testing.T) {
 	assert.Len(t, lines(stream, "FAILED  .*/endless: the page is larger than 16 MiB"), 1)
 	assert.Len(t, lines(stream, "FAILED  .*/broken: the page broke off: unexpected EOF"), 1)
 	assert.Len(t, lines(gather, "FAILED  http://"), 1)
-	assert.Len(t, lines(gather, "Gather stops at the first error: done [012] of 6 pages, cancelled [345]"), 1)
+	assert.Len(t, lines(gather, "Gather stops at the first error: done [012] of 6 pages, canceled [345]"), 1)
 	assert.Len(t, lines(gather, `^all \(6\) +never +never`), 1)
 }
 

@@ -1,4 +1,3 @@
-//nolint:misspell // the name of image/color
 package main
 
 import (

@@ -40,7 +40,7 @@ func (p *pass) showAll(urls []string, pages []Page, err error) {
 	case errors.As(err, &first) && !p.interrupted():
 		p.failed++
 		p.line("%10s  %s: %v", "FAILED", urls[first.Index], first.Err)
-		p.line("%10s  Gather stops at the first error: done %d of %d pages, cancelled %d",
+		p.line("%10s  Gather stops at the first error: done %d of %d pages, canceled %d",
 			"", len(p.here), p.total, p.total-len(p.here)-p.failed)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestBehaviour(t *testing.T) {
-	rows, err := behaviour(t.Context())
+func TestBehavior(t *testing.T) {
+	rows, err := behavior(t.Context())
 	require.NoError(t, err)
 	require.Len(t, rows, len(peers()))
 	for _, row := range slices.Concat(rows, elsewhere) {

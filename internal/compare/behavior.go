@@ -31,9 +31,9 @@ const legend = `Made by running each library; what may crash or hang runs in a c
 - own code: the library has no such thing, so this shows our code around it.
 `
 
-// printBehaviour prints what the peers do when things go wrong.
-func printBehaviour(out io.Writer) error {
-	rows, err := behaviour(context.Background())
+// printBehavior prints what the peers do when things go wrong.
+func printBehavior(out io.Writer) error {
+	rows, err := behavior(context.Background())
 	if err != nil {
 		return err
 	}
@@ -47,8 +47,8 @@ func printBehaviour(out io.Writer) error {
 	return nil
 }
 
-// behaviour runs all probes: a row of cells for each peer, its name first.
-func behaviour(ctx context.Context) ([][]string, error) {
+// behavior runs all probes: a row of cells for each peer, its name first.
+func behavior(ctx context.Context) ([][]string, error) {
 	type cell struct{ peer, question string }
 	var cells []cell
 	for _, p := range peers() {
