@@ -51,15 +51,16 @@ var doors = func() []door {
 		}},
 	}
 	for _, w := range ways {
-		all = append(all, door{name: w.name, way: w, run: func(t testing.TB, ctx context.Context, tasks []await.Task[int], opts ...await.Option) []await.Result[int] {
+		all = append(all, door{name: w.name, way: w, run: func(tb testing.TB, ctx context.Context, tasks []await.Task[int], opts ...await.Option) []await.Result[int] {
+			tb.Helper()
 			slots := make([]await.Result[int], len(tasks))
 			seen := make([]bool, len(tasks))
-			for i, result := range w.loop(t, ctx, tasks, opts...) {
-				assert.False(t, seen[i], "task %d has two results", i)
+			for i, result := range w.loop(tb, ctx, tasks, opts...) {
+				assert.False(tb, seen[i], "task %d has two results", i)
 				seen[i], slots[i] = true, result
 			}
 			if w.list() {
-				assert.NotContains(t, seen, false, "a task has no result")
+				assert.NotContains(tb, seen, false, "a task has no result")
 			}
 			return slots
 		}})

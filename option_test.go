@@ -755,10 +755,11 @@ func TestName(t *testing.T) {
 			var ran sync.WaitGroup
 			ran.Add(3)
 			q.Add(-1, func(context.Context) (string, error) { close(began); ran.Wait(); return "", nil })
+			record := func(context.Context) (string, error) { defer ran.Done(); return ownRecord(t), nil }
 			go pprof.Do(t.Context(), pprof.Labels("adder", "sticky"), func(context.Context) {
 				<-began
 				for i := range 3 {
-					q.Add(i, func(context.Context) (string, error) { defer ran.Done(); return ownRecord(t), nil })
+					q.Add(i, record)
 				}
 			})
 			for key, r := range q.AsCompleted(tenant(t), opts...) {

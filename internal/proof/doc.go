@@ -26,6 +26,27 @@
 //     Go 1.27, or an experiment of Go 1.26.
 //   - TestOracle: the oracle does not contradict itself.
 //
+// # Every schedule
+//
+// TestExplore, under the build tag explore, runs small calls of the engine
+// itself in every order of their steps with at most so many preemptions, and
+// checks the contract at each step and at the end: each task has one result,
+// limit and buffer are exact, tasks that wait for each other run at once,
+// nothing runs afterwards, nothing waits forever. Package explorer says how. It
+// takes the place of locks, atomics, contexts and goroutines, so it cannot see
+// data races. TestMutants breaks the engine in some eighty ways, each of which
+// TestExplore has to find.
+//
+//	go test -tags explore ./internal/proof
+//	go test -tags explore ./internal/proof -v -bound 3 -within 1m -timeout 0
+//	go test -tags explore ./internal/proof -v -run 'Explore/Queue/one$' -replay 12:1,31:2
+//	go test -tags explore ./internal/proof -v -run Mutants -mutants -bound 2 -timeout 0
+//
+// The first takes some seconds and allows one preemption. The second allows up
+// to three, for a minute in each scenario. It cuts a schedule short where the
+// same steps have led before, unless told -hash=false. The third runs a schedule
+// that has failed again, from the list that was printed, and prints its steps.
+//
 // # How to run more of it
 //
 // From the root of the repository:

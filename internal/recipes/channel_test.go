@@ -28,15 +28,17 @@ func received[T any](ctx context.Context, ch <-chan T) iter.Seq[T] {
 }
 
 // Work that comes through a channel, from however many senders, is a sequence.
-// With a limit it is taken from the channel only when there is a place for it,
-// so the senders feel it when the tasks are slow.
+// With a limit it is taken from the channel only when a task can start, so slow
+// tasks slow the senders down (backpressure).
 //
-// Watch out to cancel the context when the loop is left early, as the deferred
-// cancel does: it lets go of the sequence, and of the senders that still want
-// to send. A value may have been received then whose task never starts: what
-// must not be lost is acknowledged in the body of the loop.
+// Watch out that a break waits for the sequence, which waits for the channel:
+// OnCancel(cancel) wakes it, and the senders that still want to send. A value may
+// have been received then whose task never starts, so acknowledge what must not
+// be lost in the body of the loop. A sequence that ends with its context looks
+// complete: if ctx can end, look at ctx.Err() after the loop.
 func Example_channelIn() {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx := context.Background()
+	open, cancel := context.WithCancel(ctx)
 	defer cancel()
 	orders := make(chan string)
 	var waiters sync.WaitGroup
@@ -45,7 +47,7 @@ func Example_channelIn() {
 			for dish := range strings.FieldsSeq(dishes) {
 				select {
 				case orders <- dish:
-				case <-ctx.Done():
+				case <-open.Done():
 					return
 				}
 			}
@@ -58,7 +60,8 @@ func Example_channelIn() {
 
 	cook := func(_ context.Context, dish string) (string, error) { return "hot " + dish, nil }
 	cooked := map[string]string{}
-	for dish, r := range await.AsCompletedSeq(ctx, await.TaskSeq(received(ctx, orders), cook), await.Limit(3)) {
+	dishes := await.TaskSeq(received(open, orders), cook)
+	for dish, r := range await.AsCompletedSeq(ctx, dishes, await.Limit(3), await.OnCancel(cancel)) {
 		cooked[dish] = r.Value
 	}
 	fmt.Println(cooked)

@@ -14,13 +14,13 @@ import (
 	"github.com/ascompleted/await"
 )
 
-// Which links of a site are broken, and on which pages do they stand? A crawler
-// finds its work as it goes: the body of the loop adds to the queue what the
-// page in hand links to. The loop ends when there is nothing left.
+// Which links of a site are broken, and which pages contain them? A crawler finds
+// its work as it goes: the body of the loop adds to the queue what the page that
+// has just been loaded links to. The loop ends when nothing is left.
 //
 // The body is one goroutine, so its maps need no lock. Watch out that a page
 // must be added only once, or two pages that link to each other keep the
-// crawler busy for ever.
+// crawler busy forever.
 func Example_crawler() {
 	site := httptest.NewServer(http.HandlerFunc(serveSite))
 	defer site.Close()

@@ -17,7 +17,7 @@ import (
 //
 // Watch out that a task must not need a second connection while it holds one
 // (a query while its Rows are open, or beside its Tx): when all tasks do that,
-// all wait for ever. The same holds for queries in the loop's body, which do
+// all wait forever. The same holds for queries in the loop's body, which do
 // not count against the limit, but they wait only until a task has ended.
 func Example_database() {
 	const connections = 2

@@ -15,11 +15,11 @@ var errClosing = errors.New("no offer in time")
 
 // offers asks all shops and takes what has arrived after a second.
 //
-// Detach is for tasks that do not heed their context, like these: without it
-// the call would wait for the slowest of them after all. With it each has a
-// result at the deadline: its value, its own error, or the cause of the
-// context. Watch out that whatever a late task uses must stay valid, and that
-// a task that never returns is a goroutine that never ends.
+// Detach is for tasks that ignore their context, like these: without it the call
+// would wait for the slowest of them after all. With it each has a result at the
+// deadline: its value, its own error, or one that matches the cause of the
+// context. Watch out that what a late task uses must stay valid, and that a task
+// that never returns is a goroutine that leaks.
 func offers(ctx context.Context, shops []string, ask func(shop string) (int, error)) (prices map[string]int, late []string) {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Second, errClosing)
 	defer cancel()

@@ -18,8 +18,8 @@ import (
 // slow one spoil the answer: after a second it answers with what it has. When
 // the client goes away, the request's context ends, and with it all tasks.
 //
-// Nothing runs any more when the handler returns, so tasks may use what belongs
-// to the request. Watch out that ask must heed its context for that, as a
+// Nothing runs anymore when the handler returns, so tasks may use what belongs
+// to the request. Watch out that ask must obey its context for that, as a
 // request made by http.NewRequestWithContext does. Detach is for the others,
 // but then a task may outlive the request.
 func overview(services []string, ask func(ctx context.Context, service string) (string, error)) http.HandlerFunc {

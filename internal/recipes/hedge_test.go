@@ -26,11 +26,11 @@ func hedged[T any](ctx context.Context, after time.Duration, call await.Task[T])
 }
 
 // A request that is late is sent a second time, which spares users the one
-// answer in a hundred that takes for ever. A good time to wait is what 95 of a
+// answer in a hundred that takes forever. A good time to wait is what 95 of a
 // hundred answers need.
 //
 // Only for requests that may be made twice: reads, mostly. With Detach the
-// answer does not wait for the loser to notice that it is cancelled; so watch
+// answer does not wait for the loser to notice that it is canceled; so watch
 // out that what the call uses stays valid, and leave Detach out if it cannot.
 func Example_hedgedRequest() {
 	var requests atomic.Int32

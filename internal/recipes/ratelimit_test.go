@@ -9,13 +9,12 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// No more than so many requests a second, because the API says so. That is
-// another matter than Limit, which says how many are under way at once: use
-// both.
+// At most n requests per second, because the API says so. Limit is something
+// else, namely how many run at once: use both.
 //
 // The wait is inside the task, so that every request takes its turn, those of
 // other calls and a second attempt too. Watch out that a task that waits for
-// its turn has a place under Limit; and that Wait, if the context has a
+// its turn has a slot of Limit; and that Wait, if the context has a
 // deadline, fails at once when its turn would come too late.
 func Example_rateLimit() {
 	turns := rate.NewLimiter(rate.Every(10*time.Millisecond), 1) // one for the whole program

@@ -49,6 +49,6 @@ func TestFailedRequireInTask(t *testing.T) {
 	require.ErrorAs(t, err, &exit)
 	assert.Contains(t, string(output), "--- FAIL: TestFailedRequireInTask")
 	assert.Contains(t, string(output), "Should NOT be empty")
-	assert.Contains(t, string(output), "task 1: await: the task called runtime.Goexit")
+	assert.Contains(t, string(output), "await: the task called runtime.Goexit")
 	assert.NotContains(t, string(output), "panic")
 }

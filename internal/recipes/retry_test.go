@@ -11,7 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// retrying makes of fn a function that tries again, with pauses that grow,
+// retrying makes of fn a function that tries again, with exponential backoff,
 // unless the error is a backoff.Permanent one or the context ends.
 func retrying[In, T any](fn func(context.Context, In) (T, error)) func(context.Context, In) (T, error) {
 	return func(ctx context.Context, in In) (T, error) {
@@ -27,10 +27,9 @@ func retrying[In, T any](fn func(context.Context, In) (T, error)) func(context.C
 
 // Each task tries again on its own while the others go on.
 //
-// Watch out that an exponential back-off is a state that changes: every
-// attempt of every task needs its own, or tasks race for it. A task keeps its
-// place under Limit during the pauses, which is kind to a server that is in
-// trouble.
+// Watch out that a backoff has a state that changes: every task needs its own,
+// or tasks race for it. A task keeps its slot of Limit during the pauses, which is
+// kind to a server that is in trouble.
 func Example_retry() {
 	var attempts atomic.Int32
 	load := func(_ context.Context, page string) (string, error) {

@@ -13,7 +13,7 @@ type finished[T any] struct {
 	await.Result[T]
 }
 
-// results gives the results through a channel, which is closed at the end.
+// results sends the results on a channel, which is closed at the end.
 func results[T any](ctx context.Context, tasks []await.Task[T], opts ...await.Option) <-chan finished[T] {
 	ch := make(chan finished[T])
 	go func() {
@@ -26,12 +26,12 @@ func results[T any](ctx context.Context, tasks []await.Task[T], opts ...await.Op
 }
 
 // A program that waits for other things too needs the results in a select:
-// here for what tasks tell while they run.
+// here for the progress that tasks report while they run.
 //
-// This takes a goroutine, and there is no loop whose end could clean up after
-// it. So receive until the channel is closed: then everything has ended. To be
-// through sooner, cancel the context, and go on receiving. A task's panic
-// crashes the program here, so consider Recover.
+// This takes a goroutine, and there is no loop whose end could clean up after it.
+// So receive until the channel is closed: then everything has ended. To end it
+// sooner, cancel the context, and go on receiving. A task's panic crashes the
+// program here, so consider Recover.
 func Example_select() {
 	parts := make(chan string)
 	upload := func(ctx context.Context, file string) (int, error) {

@@ -16,8 +16,8 @@ import (
 // takes no time, and times are exact: the test below is of hedged, in
 // hedge_test.go.
 //
-// Watch out that a bubble waits for every goroutine in it, and that time stands
-// still when the test has returned. Nothing of await outlives its loop, but
+// Watch out that a bubble waits for every goroutine in it, and that its clock stops
+// once the test has returned. Nothing of await outlives its loop, but
 // with Detach a task may: the test has to see to its end. The network is no
 // part of a bubble: test with a fake of it.
 func TestHedgedRequestIsRepeatedWhenLate(t *testing.T) {

@@ -17,11 +17,11 @@ func inTime[In, T any](d time.Duration, fn func(context.Context, In) (T, error))
 	}
 }
 
-// A time limit for each task, and not for all of them together: one that
-// hangs fails alone.
+// A timeout per task, and not for all of them together: one that hangs does not
+// affect the others.
 //
-// The time counts from the start of the task, so waiting for a place under
-// Limit costs nothing of it. Watch out that fn must heed its context: nothing
+// The time counts from the start of the task, so waiting for a slot of
+// Limit does not count. Watch out that fn must obey its context: nothing
 // can stop a goroutine from outside. The cause makes the error say more than
 // "context deadline exceeded", if fn returns it.
 func Example_timeLimitOfEachTask() {

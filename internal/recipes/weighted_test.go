@@ -16,7 +16,7 @@ import (
 // inside the task counts megabytes.
 //
 // Watch out for a task that is heavier than the whole: it waits until its
-// context ends. A task that waits for its weight has a place under Limit, so a
+// context ends. A task that waits for its weight has a slot of Limit, so a
 // Limit on top must leave room for those.
 func Example_weightedLimit() {
 	const total = 100 // megabytes

@@ -13,12 +13,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/ascompleted/await"
 	"github.com/ascompleted/await/internal/recipes/remote/child"
+	"github.com/ascompleted/await/internal/recipes/remote/keys"
+	"github.com/ascompleted/await/internal/recipes/remote/natswork"
 )
 
 func main() {
@@ -35,9 +38,13 @@ func main() {
 type config struct {
 	worker        bool
 	name, url     string
+	keys          keys.Dir
+	hosts         string
 	http          bool
 	workers, jobs int
 	kill          bool
+	bench, peer   bool
+	rounds        int
 }
 
 // run is the program, be it the caller or a worker.
@@ -50,13 +57,41 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&c.url, "url", "", "use the NATS server at this URL (default: one in this process)")
 	flags.BoolVar(&c.http, "http", false, "use net/http in place of NATS")
 	flags.BoolVar(&c.worker, "worker", false, "be a worker of the NATS server at -url, until Ctrl-C")
+	flags.BoolVar(&c.bench, "bench", false, "print what jobs cost: -jobs for each worker, in each of the -rounds")
+	flags.IntVar(&c.rounds, "rounds", 5, "take the median of that many rounds")
+	flags.BoolVar(&c.peer, "peer", false, "answer plain requests, to compare jobs with")
+	flags.StringVar((*string)(&c.keys), "keys", "", "use the keys in this folder (default: new ones for this run)")
+	flags.StringVar(&c.hosts, "make", "", "make the folder -keys and new keys for servers on these `hosts`, with commas between")
 	host, _ := os.Hostname()
 	flags.StringVar(&c.name, "name", fmt.Sprintf("%s:%d", host, os.Getpid()), "the name of the worker")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	child.Follow(func(string) {})
+	if c.hosts != "" {
+		return makeKeys(c.keys, strings.Split(c.hosts, ","))
+	}
+	if c.keys == "" {
+		if c.worker || c.peer || c.url != "" {
+			return errors.New("no -keys: those of the server are needed")
+		}
+		temp, err := os.MkdirTemp("", "remote")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temp) //nolint:errcheck // it is in the folder for what may be lost
+		c.keys = keys.Dir(filepath.Join(temp, "keys"))
+		if err := c.keys.Make(); err != nil {
+			return err
+		}
+	}
 	switch {
+	case c.bench:
+		return bench(ctx, &c, stdout)
+	case c.peer && c.http:
+		return peerHTTP(ctx, &c, stdout)
+	case c.peer:
+		return peerNATS(ctx, &c, stdout)
 	case c.worker && c.http:
 		return workHTTP(ctx, &c, stdout)
 	case c.worker:
@@ -68,11 +103,25 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 }
 
+// makeKeys makes the keys of several machines, and the configuration of a NATS
+// server on this one.
+func makeKeys(dir keys.Dir, hosts []string) error {
+	if err := dir.Make(hosts...); err != nil {
+		return err
+	}
+	config, err := natswork.Config(dir)
+	if err != nil {
+		return err
+	}
+	return dir.Write("server.conf", []byte(config))
+}
+
 // do has a job done, in this process or in another one.
 type do = func(ctx context.Context, job []byte) ([]byte, error)
 
-// nap returns what workers do here. A job is its number and how long it takes;
-// the result is the name of the worker.
+// nap returns what workers do here. A job is its number, if somebody
+// wants to read when it begins, and how long it takes; the result is the name of
+// the worker.
 func nap(name string, stdout io.Writer) do {
 	return func(ctx context.Context, job []byte) ([]byte, error) {
 		number, duration, _ := strings.Cut(string(job), " ")
@@ -80,7 +129,9 @@ func nap(name string, stdout io.Writer) do {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintln(stdout, number)
+		if number != "" {
+			fmt.Fprintln(stdout, number)
+		}
 		select {
 		case <-time.After(d):
 			return []byte(name), nil

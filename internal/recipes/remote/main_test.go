@@ -2,18 +2,24 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ascompleted/await/internal/recipes/remote/keys"
 )
 
 // TestMain lets the test binary be the workers too.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "-worker" {
+	if slices.Contains(os.Args, "-worker") || slices.Contains(os.Args, "-peer") {
 		main()
 		return
 	}
@@ -34,4 +40,27 @@ func TestEveryJobIsDoneOnceAlthoughAWorkerIsKilled(t *testing.T) {
 			assert.Regexp(t, `(?m)^ *\d+\.\d\d s  worker [123] is killed in the middle of job \d$`, stdout.String())
 		})
 	}
+}
+
+func TestTheBenchmarkComesToItsEnd(t *testing.T) {
+	t.Parallel()
+	var stdout strings.Builder
+	require.NoError(t, run(t.Context(), []string{"-bench", "-rounds", "1", "-jobs", "2"}, &stdout))
+	rows := regexp.MustCompile(`(?m)^\| .+ \| [\d.e+]+ \| [\d.e+]+ \|$`).FindAllString(stdout.String(), -1)
+	assert.Len(t, rows, 8, stdout.String())
+}
+
+func TestKeysAreMadeOnceAndNeeded(t *testing.T) {
+	t.Parallel()
+	dir := keys.Dir(filepath.Join(t.TempDir(), "keys"))
+	makeKeys := []string{"-keys", string(dir), "-make", "queue.example,192.0.2.7"}
+	require.NoError(t, run(t.Context(), makeKeys, io.Discard))
+	config, err := os.ReadFile(dir.Path("server.conf"))
+	require.NoError(t, err)
+	assert.Contains(t, string(config), dir.Path(keys.Certificate))
+	require.ErrorIs(t, run(t.Context(), makeKeys, io.Discard), fs.ErrExist)
+
+	require.NoError(t, run(t.Context(), []string{"-keys", string(dir), "-workers", "1", "-jobs", "1"}, io.Discard))
+	err = run(t.Context(), []string{"-worker", "-url", "nats://127.0.0.1:1"}, io.Discard)
+	assert.EqualError(t, err, "no -keys: those of the server are needed")
 }

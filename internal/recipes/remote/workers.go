@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 
 	"github.com/ascompleted/await"
@@ -17,20 +16,12 @@ import (
 
 // callNATS shows jobs that go through a queue.
 func callNATS(ctx context.Context, c *config, stdout io.Writer) error {
-	if c.url == "" {
-		dir, err := os.MkdirTemp("", "remote")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir) //nolint:errcheck // it is in the folder for what may be lost
-		server, err := embedded.Serve(dir, embedded.AnyPort)
-		if err != nil {
-			return err
-		}
-		defer server.Shutdown()
-		c.url = server.ClientURL()
+	stop, err := serveNATS(c)
+	if err != nil {
+		return err
 	}
-	nc, err := natswork.Connect(c.url)
+	defer stop()
+	nc, err := natswork.Connect(c.url, natswork.Caller, c.keys)
 	if err != nil {
 		return err
 	}
@@ -39,7 +30,7 @@ func callNATS(ctx context.Context, c *config, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	workers, _, err := hire(c.workers, "-worker", "-url", c.url)
+	workers, _, err := hire(c.workers, "-worker", "-url", c.url, "-keys", string(c.keys))
 	defer workers.dismiss()
 	if err != nil {
 		return err
@@ -47,9 +38,34 @@ func callNATS(ctx context.Context, c *config, stdout io.Writer) error {
 	return show(ctx, c, queue.Do, workers, stdout)
 }
 
+// serveNATS starts a server in this process, if there is no other.
+func serveNATS(c *config) (stop func(), err error) {
+	if c.url != "" {
+		return func() {}, nil
+	}
+	config, err := natswork.Config(c.keys)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "remote")
+	if err != nil {
+		return nil, err
+	}
+	server, err := embedded.Serve(config, dir, embedded.AnyPort)
+	if err != nil {
+		os.RemoveAll(dir) //nolint:errcheck // it is in the folder for what may be lost
+		return nil, err
+	}
+	c.url = server.ClientURL()
+	return func() {
+		server.Shutdown()
+		os.RemoveAll(dir) //nolint:errcheck // as above
+	}, nil
+}
+
 // workNATS is a worker of the queue.
 func workNATS(ctx context.Context, c *config, stdout io.Writer) error {
-	nc, err := natswork.Connect(c.url)
+	nc, err := natswork.Connect(c.url, natswork.Worker, c.keys)
 	if err != nil {
 		return err
 	}
@@ -60,12 +76,17 @@ func workNATS(ctx context.Context, c *config, stdout io.Writer) error {
 
 // callHTTP shows jobs that go straight to workers.
 func callHTTP(ctx context.Context, c *config, stdout io.Writer) error {
-	workers, urls, err := hire(c.workers, "-worker", "-http")
+	workers, urls, err := hire(c.workers, "-worker", "-http", "-keys", string(c.keys))
 	defer workers.dismiss()
 	if err != nil {
 		return err
 	}
-	return show(ctx, c, httpwork.NewPool(urls...).Do, workers, stdout)
+	pool, err := httpwork.NewPool(c.keys, urls...)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return show(ctx, c, pool.Do, workers, stdout)
 }
 
 // workHTTP is a worker with a URL, which it prints.
@@ -74,11 +95,8 @@ func workHTTP(ctx context.Context, c *config, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "http://%s\n", listener.Addr())
-	server := http.Server{Handler: httpwork.Handler(nap(c.name, stdout))}
-	stop := context.AfterFunc(ctx, func() { server.Close() })
-	defer stop()
-	return server.Serve(listener)
+	fmt.Fprintf(stdout, "https://%s\n", listener.Addr())
+	return httpwork.Serve(ctx, listener, c.keys, nap(c.name, stdout))
 }
 
 // workers is the worker processes that this one has started.

@@ -21,10 +21,11 @@ import (
 
 var update = flag.Bool("update", false, "write the code of the examples into the Markdown files")
 
-// A block of Go code in a Markdown file is the body of an example. The line
-// before it names the example:
+// A block of Go code in a Markdown file is the body of an example, or a whole
+// program. The line before it names it:
 //
 //	[embedmd]:# (example_test.go#ExampleGather go)
+//	[embedmd]:# (internal/demo/readme/main.go go)
 func TestGoCodeIsThatOfExamples(t *testing.T) {
 	for _, page := range pages(t) {
 		t.Run(page.path, func(t *testing.T) {
@@ -53,17 +54,17 @@ func TestGoCodeIsThatOfExamples(t *testing.T) {
 	}
 }
 
-// examples tells embedmd what stands at file_test.go#ExampleName.
+// examples tells embedmd what stands at file_test.go#ExampleName, or in a file.
 type examples struct{}
 
 var output = regexp.MustCompile(`\n\t// (Unordered output|Output):`)
 
-// Fetch returns the body of the example, without its output.
+// Fetch returns the body of the example, without its output, or the file.
 func (examples) Fetch(dir, path string) ([]byte, error) {
-	path, name, _ := strings.Cut(path, "#")
+	path, name, example := strings.Cut(path, "#")
 	source, err := os.ReadFile(filepath.Join(dir, path))
-	if err != nil {
-		return nil, err
+	if err != nil || !example {
+		return source, err
 	}
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, path, source, 0)

@@ -43,7 +43,7 @@ func Example_gather() {
 	outcomes := await.Settle(ctx, await.Tasks(urls, fetch))
 	fmt.Println(outcomes)
 	// Output:
-	// 3 task 2: 404 Not Found
+	// 3 404 Not Found
 	// [{page /a <nil>} {page /b <nil>} { 404 Not Found}]
 }
 
@@ -53,7 +53,7 @@ func Example_timeout() {
 	pages, err := await.Gather(ctx, await.Tasks(urls, fetch), await.Limit(8))
 	fmt.Println(len(pages), err)
 	// Output:
-	// 3 task 2: 404 Not Found
+	// 3 404 Not Found
 }
 
 func Example_gather2() {
@@ -71,7 +71,7 @@ func Example_promises() {
 	i, page, err := await.First(await.AsCompleted(ctx, await.Tasks(mirrors, fetch)))
 	fmt.Println(mirrors[i], page, err)
 	// Output:
-	// 3 task 2: 404 Not Found
+	// 3 404 Not Found
 	// [{page /a <nil>} {page /b <nil>} { 404 Not Found}]
 	// /a page /a <nil>
 }
@@ -135,7 +135,7 @@ func Example_limitedGather() {
 	pages, err := await.Gather(ctx, await.Tasks(urls, fetch), await.Limit(8))
 	fmt.Println(len(pages), err)
 	// Output:
-	// 3 task 2: 404 Not Found
+	// 3 404 Not Found
 }
 
 func Example_concPool() {

@@ -1,26 +1,31 @@
 package docs_test
 
 import (
-	"log"
+	"fmt"
 
 	"github.com/ascompleted/await"
 )
 
 func Example_readme() {
-	for i, r := range await.AsCompleted(ctx, await.Tasks(urls, fetch), await.Limit(8)) {
+	// all values in input order, or the first error, which cancels the rest
+	pages, err := await.Gather(ctx, await.Tasks(urls, fetch), await.Limit(8))
+	fmt.Println(len(pages), err)
+
+	// the first success; the rest is canceled
+	i, page, err := await.First(await.AsCompleted(ctx, await.Tasks(mirrors, fetch)))
+	fmt.Println(mirrors[i], page, err)
+
+	// an iterator as input, pulled lazily; its values come back as keys
+	for url, r := range await.AsCompletedSeq(ctx, await.TaskSeq(inputs, fetch), await.Limit(8)) {
 		if r.Err != nil {
-			log.Printf("%s: %v", urls[i], r.Err)
-			continue
+			break // cancels what still runs, and waits for it
 		}
-		process(r.Value) // runs as soon as this page is here, while the others are still loading
-		if enough() {
-			break // cancels the downloads that still run, and waits for them
-		}
+		fmt.Println(url, r.Value)
 	}
-	// nothing runs any more
 
 	// Unordered output:
-	// page /a
-	// page /b
-	// /gone: 404 Not Found
+	// 3 404 Not Found
+	// /a page /a <nil>
+	// /a page /a
+	// /b page /b
 }

@@ -33,14 +33,14 @@ func Example_remote() {
 }
 
 func Example_temporal() {
-	fulfil := func(ctx context.Context, o Order) (receipt Receipt, err error) {
-		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: o.ID, TaskQueue: "orders"}, "Fulfil", o)
+	fulfill := func(ctx context.Context, o Order) (receipt Receipt, err error) {
+		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: o.ID, TaskQueue: "orders"}, "Fulfill", o)
 		if err == nil {
 			err = run.Get(ctx, &receipt)
 		}
 		return receipt, err
 	}
-	for i, r := range await.AsCompleted(ctx, await.Tasks(orders, fulfil)) {
+	for i, r := range await.AsCompleted(ctx, await.Tasks(orders, fulfill)) {
 		fmt.Println(orders[i].ID, r.Value, r.Err)
 	}
 	// Unordered output:

@@ -107,7 +107,7 @@ func (x *finder) visit(node ast.Node) bool {
 	return true
 }
 
-// literal adds the neighbours of a small number.
+// literal adds the neighbors of a small number.
 func (x *finder) literal(node ast.Expr, n *ast.BasicLit, sign string) {
 	if k, err := strconv.Atoi(n.Value); err == nil && n.Kind == token.INT {
 		x.add(node, expression, sign+strconv.Itoa(k+1))

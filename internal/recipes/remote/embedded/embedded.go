@@ -11,17 +11,18 @@ import (
 // AnyPort lets the system choose a port.
 const AnyPort = server.RANDOM_PORT
 
-// Serve starts a server on the loopback interface that keeps its files in dir.
-// Its ClientURL is where to connect to, and Shutdown ends it.
-func Serve(dir string, port int) (*server.Server, error) {
-	s, err := server.NewServer(&server.Options{
-		Host:      "127.0.0.1",
-		Port:      port,
-		JetStream: true,
-		StoreDir:  dir,
-		NoLog:     true,
-		NoSigs:    true,
-	})
+// Serve starts a server with this configuration on the loopback interface. It
+// keeps its files in dir. Its ClientURL is where to connect to, and Shutdown
+// ends it.
+func Serve(config, dir string, port int) (*server.Server, error) {
+	var options server.Options
+	if err := options.ProcessConfigString(config); err != nil {
+		return nil, err
+	}
+	options.Host, options.Port = "127.0.0.1", port
+	options.JetStream, options.StoreDir = true, dir
+	options.NoLog, options.NoSigs = true, true
+	s, err := server.NewServer(&options)
 	if err != nil {
 		return nil, err
 	}

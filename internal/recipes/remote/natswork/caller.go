@@ -23,13 +23,11 @@ type Queue struct {
 // NewQueue returns a queue for this caller. Several callers may share the
 // workers.
 func NewQueue(ctx context.Context, nc *nats.Conn) (*Queue, error) {
-	js, _, err := open(ctx, nc)
+	js, err := open(ctx, nc)
 	if err != nil {
 		return nil, err
 	}
-	// Not an inbox of NewRespInbox: the connection itself listens there, for
-	// all its requests, whether or not we do.
-	q := &Queue{js: js, inbox: nc.NewInbox()}
+	q := &Queue{js: js, inbox: results + "." + rand.Text()}
 	_, err = nc.Subscribe(q.inbox+".*", q.answer)
 	return q, err
 }
@@ -38,6 +36,9 @@ func NewQueue(ctx context.Context, nc *nats.Conn) (*Queue, error) {
 // it failed, the error has its words. When ctx ends, the worker's context ends
 // too, within two beats, and a job that has not begun never does.
 func (q *Queue) Do(ctx context.Context, job []byte) ([]byte, error) {
+	if len(job) > MaxSize {
+		return nil, tooLarge("job")
+	}
 	id := q.inbox + "." + rand.Text()
 	result := make(chan *nats.Msg, 1)
 	q.tasks.Store(id, result)
@@ -52,10 +53,16 @@ func (q *Queue) Do(ctx context.Context, job []byte) ([]byte, error) {
 	}
 	select {
 	case m := <-result:
-		if m.Header.Get(kind) == failure {
+		switch what := m.Header.Get(kind); {
+		case len(m.Data) > MaxSize:
+			return nil, tooLarge("result")
+		case what == value:
+			return m.Data, nil
+		case what == failure:
 			return nil, errors.New(string(m.Data))
+		default:
+			return nil, fmt.Errorf("a worker has answered garbage: %.40q: %.100q", what, m.Data)
 		}
-		return m.Data, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

@@ -16,15 +16,22 @@
 //     again, and the answers of the meantime count as those that did not come.
 //
 // A job is thus delivered at least once, and a result is taken once.
+//
+// Strangers are refused: all connections are encrypted, the server proves itself
+// with a certificate, and callers and workers with an NKey. What each of them
+// can do is in [Config].
 package natswork
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ascompleted/await/internal/recipes/remote/keys"
 )
 
 const (
@@ -36,40 +43,100 @@ const (
 	patience = 3 * time.Second
 )
 
-// Connect connects to a server, and connects again whenever the connection
-// breaks, for as long as it takes.
-func Connect(url string, options ...nats.Option) (*nats.Conn, error) {
-	return nats.Connect(url, append(options, nats.MaxReconnects(-1), nats.ReconnectWait(beat))...)
+// MaxSize is how many bytes a job or a result may have.
+const MaxSize = 1 << 20
+
+// maxHeader is how many bytes a header may have.
+const maxHeader = 8 << 10
+
+// Role is what a connection is for.
+type Role string
+
+// A connection is for a caller or for a worker.
+const (
+	Caller Role = "caller" // for [NewQueue]
+	Worker Role = "worker" // for [Work]
+)
+
+// file is the file with the NKey.
+func (r Role) file() string {
+	if r == Caller {
+		return keys.CallerNKey
+	}
+	return keys.WorkerNKey
 }
 
-const subject = "jobs"
+// Connect connects to a server that has the certificate of the keys, and
+// connects again whenever the connection breaks, for as long as it takes.
+func Connect(url string, role Role, dir keys.Dir, options ...nats.Option) (*nats.Conn, error) {
+	config, err := dir.Client()
+	if err != nil {
+		return nil, err
+	}
+	nkey, err := nats.NkeyOptionFromSeed(dir.Path(role.file()))
+	if err != nil {
+		return nil, err
+	}
+	return nats.Connect(url, append(options,
+		nats.Secure(config), nkey,
+		nats.CustomInboxPrefix("_INBOX."+string(role)), // as in Config
+		nats.PingInterval(patience),
+		nats.MaxReconnects(-1), nats.ReconnectWait(beat),
+	)...)
+}
+
+const (
+	stream   = "JOBS"
+	consumer = "workers"
+	subject  = "jobs"
+	results  = "results" // the beginning of all ids
+)
 
 // open makes the queue, if it is not there. If there is another of this name,
 // it leaves that alone and fails.
-func open(ctx context.Context, nc *nats.Conn) (jetstream.JetStream, jetstream.Consumer, error) {
+func open(ctx context.Context, nc *nats.Conn) (jetstream.JetStream, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	stream, err := js.CreateStream(ctx, jetstream.StreamConfig{
-		Name:      "JOBS",
-		Subjects:  []string{subject},
-		Retention: jetstream.WorkQueuePolicy, // an acknowledged job is deleted
-		MaxAge:    24 * time.Hour,            // so are, some day, the jobs of dead callers
+	queue, err := js.CreateStream(ctx, jetstream.StreamConfig{
+		Name:       stream,
+		Subjects:   []string{subject},
+		Retention:  jetstream.WorkQueuePolicy, // an acknowledged job is deleted
+		MaxAge:     24 * time.Hour,            // so are, some day, the jobs of dead callers
+		MaxMsgSize: MaxSize + maxHeader,
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("make the queue: %w", err)
+		return nil, fmt.Errorf("make the queue: %w", err)
 	}
-	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable:       "workers",
+	_, err = queue.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable:       consumer,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       patience,
 		MaxAckPending: -1, // or the jobs of dead callers, which wait too, would hold up the others
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("make the queue: %w", err)
+		return nil, fmt.Errorf("make the queue: %w", err)
 	}
-	return js, consumer, nil
+	return js, nil
+}
+
+// find waits until a caller has made the queue.
+func find(ctx context.Context, nc *nats.Conn) (jetstream.Consumer, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		c, err := js.Consumer(ctx, stream, consumer)
+		missing := errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound)
+		if !missing {
+			return c, err
+		}
+		if err := pause(ctx); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // What a worker sends has the job's id as its subject, and in this header what
@@ -81,3 +148,5 @@ const (
 	value    = "value"
 	failure  = "failure"
 )
+
+func tooLarge(what string) error { return fmt.Errorf("the %s has more than %d bytes", what, MaxSize) }

@@ -23,6 +23,8 @@ import (
 	"github.com/ascompleted/await/internal/recipes/remote/child"
 	"github.com/ascompleted/await/internal/recipes/remote/child/childtest"
 	"github.com/ascompleted/await/internal/recipes/remote/embedded"
+	"github.com/ascompleted/await/internal/recipes/remote/keys"
+	"github.com/ascompleted/await/internal/recipes/remote/keys/keystest"
 	"github.com/ascompleted/await/internal/recipes/remote/natswork"
 )
 
@@ -33,9 +35,9 @@ func TestMain(m *testing.M) {
 
 // worker is a process that does jobs.
 func worker(args []string) error {
-	name, url := args[0], args[1]
+	name, url, dir := args[0], args[1], keys.Dir(args[2])
 	do := childtest.Worker(name)
-	nc, err := natswork.Connect(url)
+	nc, err := natswork.Connect(url, natswork.Worker, dir)
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,7 @@ func worker(args []string) error {
 // caller is a process that waits for jobs.
 func caller(args []string) error {
 	child.Follow(func(string) {})
-	nc, err := natswork.Connect(args[0])
+	nc, err := natswork.Connect(args[0], natswork.Caller, keys.Dir(args[1]))
 	if err != nil {
 		return err
 	}
@@ -66,7 +68,11 @@ func server(args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := embedded.Serve(args[0], port)
+	config, err := observed(keys.Dir(args[2]))
+	if err != nil {
+		return err
+	}
+	s, err := embedded.Serve(config, args[0], port)
 	if err != nil {
 		return err
 	}
@@ -75,108 +81,135 @@ func server(args []string) error {
 	return nil
 }
 
-// startWorkers starts workers of the server, named a, b and so on.
-func startWorkers(c *childtest.Cast, n int, url string) {
-	c.Helper()
-	for _, name := range []string{"a", "b", "c"}[:n] {
-		c.Start(name, "worker", name, url)
-	}
+// observed is a configuration with one more user, who can do everything.
+func observed(dir keys.Dir) (string, error) {
+	config, err := natswork.Config(dir)
+	return strings.Replace(config, "users: [", "users: [ { user: observer, password: secret }", 1), err
+}
+
+// A site is a server and its keys.
+type site struct {
+	*testing.T
+	url  string
+	keys keys.Dir
 }
 
 // serve starts a server in this process that ends with the test.
-func serve(t *testing.T) (url string) {
+func serve(t *testing.T) site {
 	t.Helper()
-	s, err := embedded.Serve(t.TempDir(), embedded.AnyPort)
+	dir := keystest.New(t)
+	config, err := observed(dir)
+	require.NoError(t, err)
+	s, err := embedded.Serve(config, t.TempDir(), embedded.AnyPort)
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return s.ClientURL()
+	return site{t, s.ClientURL(), dir}
 }
 
-func connect(t *testing.T, url string, options ...nats.Option) *nats.Conn {
-	t.Helper()
-	nc, err := natswork.Connect(url, options...)
-	require.NoError(t, err)
-	t.Cleanup(nc.Close)
+// startWorkers starts workers of the server, named a, b and so on.
+func (s site) startWorkers(c *childtest.Cast, n int) {
+	c.Helper()
+	for _, name := range []string{"a", "b", "c"}[:n] {
+		c.Start(name, "worker", name, s.url, string(s.keys))
+	}
+}
+
+func (s site) connect(role natswork.Role, options ...nats.Option) *nats.Conn {
+	s.Helper()
+	nc, err := natswork.Connect(s.url, role, s.keys, options...)
+	require.NoError(s, err)
+	s.Cleanup(nc.Close)
 	return nc
 }
 
-func newQueue(t *testing.T, nc *nats.Conn) *natswork.Queue {
-	t.Helper()
-	queue, err := natswork.NewQueue(t.Context(), nc)
-	require.NoError(t, err)
+// newQueue returns the queue of a new caller.
+func (s site) newQueue(options ...nats.Option) *natswork.Queue {
+	s.Helper()
+	queue, err := natswork.NewQueue(s.Context(), s.connect(natswork.Caller, options...))
+	require.NoError(s, err)
 	return queue
+}
+
+// observe returns the connection of somebody who can do everything.
+func (s site) observe() *nats.Conn {
+	s.Helper()
+	config, err := s.keys.Client()
+	require.NoError(s, err)
+	nc, err := nats.Connect(s.url, nats.Secure(config), nats.UserInfo("observer", "secret"), nats.MaxReconnects(-1))
+	require.NoError(s, err)
+	s.Cleanup(nc.Close)
+	return nc
 }
 
 // requireQueued waits until the queue has that many jobs, those at work
 // included.
-func requireQueued(t *testing.T, nc *nats.Conn, n int) {
-	t.Helper()
+func (s site) requireQueued(n int) {
+	s.Helper()
+	nc := s.observe()
+	defer nc.Close()
 	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		stream, err := js.Stream(t.Context(), "JOBS")
+	require.NoError(s, err)
+	require.Eventually(s, func() bool {
+		stream, err := js.Stream(s.Context(), "JOBS")
 		return err == nil && stream.CachedInfo().State.Msgs == uint64(n)
 	}, childtest.Watchdog, 10*time.Millisecond)
 }
 
 func TestTheJobOfAKilledWorkerIsDoneByAnother(t *testing.T) {
 	t.Parallel()
-	url := serve(t)
-	nc := connect(t, url)
+	s := serve(t)
 	c := childtest.New(t)
-	startWorkers(c, 3, url)
+	s.startWorkers(c, 3)
 
-	by := c.Perform(newQueue(t, nc).Do, 9, func() {
+	by := c.Perform(s.newQueue().Do, 9, func() {
 		c.AllBusy(3)
 		c.Kill("a")
 		c.Release("b", 100)
 		c.Release("c", 100)
 	})
 	assert.NotContains(t, slices.Collect(maps.Values(by)), "a")
-	requireQueued(t, nc, 0)
+	s.requireQueued(0)
 }
 
 func TestLeavingTheLoopEndsTheJobsWithinASecond(t *testing.T) {
 	t.Parallel()
-	url := serve(t)
-	nc := connect(t, url)
+	s := serve(t)
 	c := childtest.New(t)
-	startWorkers(c, 3, url)
+	s.startWorkers(c, 3)
 
-	c.LeaveBusy(newQueue(t, nc).Do, 9, 3)
+	c.LeaveBusy(s.newQueue().Do, 9, 3)
 	left := time.Now()
 	for range 3 {
 		assert.Contains(t, c.Next("").Text, "ended job")
 	}
 	assert.Less(t, time.Since(left), time.Second)
-	requireQueued(t, nc, 0)
+	s.requireQueued(0)
 	assert.Empty(t, c.Events, "what had not begun has not begun since")
 }
 
 func TestKillingTheCallerEndsTheJobs(t *testing.T) {
 	t.Parallel()
-	url := serve(t)
+	s := serve(t)
 	c := childtest.New(t)
-	startWorkers(c, 2, url)
-	c.Start("caller", "caller", url)
+	s.startWorkers(c, 2)
+	c.Start("caller", "caller", s.url, string(s.keys))
 
 	c.AllBusy(2)
 	c.Kill("caller")
 	for range 2 {
 		assert.Contains(t, c.Next("ended ").Text, "the caller has been silent")
 	}
-	requireQueued(t, connect(t, url), 2) // in case it comes back
+	s.requireQueued(2) // in case it comes back
 }
 
 func TestACallerThatComesBackGetsItsResults(t *testing.T) {
 	t.Parallel()
-	url := serve(t)
+	s := serve(t)
 	c := childtest.New(t)
-	startWorkers(c, 1, url)
+	s.startWorkers(c, 1)
 	cable := new(cable)
-	nc := connect(t, url, nats.SetCustomDialer(cable))
 
-	c.Perform(newQueue(t, nc).Do, 1, func() {
+	c.Perform(s.newQueue(nats.SetCustomDialer(cable)).Do, 1, func() {
 		c.Next("begun ")
 		cable.pull()
 		assert.Contains(t, c.Next("ended ").Text, "the caller has been silent")
@@ -184,32 +217,32 @@ func TestACallerThatComesBackGetsItsResults(t *testing.T) {
 		c.Next("begun ")
 		c.Release("a", 1)
 	})
-	requireQueued(t, nc, 0)
+	s.requireQueued(0)
 }
 
 func TestNothingIsLostWhenTheServerIsKilledAndStartsAgain(t *testing.T) {
 	t.Parallel()
 	c := childtest.New(t)
 	dir := t.TempDir()
-	c.Start("server", "server", dir, strconv.Itoa(embedded.AnyPort))
-	url := c.Next("nats://").Text
-	_, port, _ := strings.Cut(url, "127.0.0.1:")
-	nc := connect(t, url)
-	startWorkers(c, 2, url)
+	s := site{T: t, keys: keystest.New(t)}
+	c.Start("server", "server", dir, strconv.Itoa(embedded.AnyPort), string(s.keys))
+	s.url = c.Next("tls://").Text
+	_, port, _ := strings.Cut(s.url, "127.0.0.1:")
+	s.startWorkers(c, 2)
 
 	var done string
-	c.Perform(newQueue(t, nc).Do, 6, func() {
+	c.Perform(s.newQueue().Do, 6, func() {
 		done = c.AllBusy(2)["a"]
 		c.Release("a", 1)
 		c.Next("begun ") // so what it had before is acknowledged
-		requireQueued(t, nc, 5)
+		s.requireQueued(5)
 		c.Kill("server")
-		c.Start("server", "server", dir, port)
-		assert.Equal(t, url, c.Next("nats://").Text)
+		c.Start("server", "server", dir, port, string(s.keys))
+		assert.Equal(t, s.url, c.Next("tls://").Text)
 		c.Release("a", 100)
 		c.Release("b", 100)
 	})
-	requireQueued(t, nc, 0)
+	s.requireQueued(0)
 	for len(c.Events) > 0 {
 		assert.NotEqual(t, "begun "+done, (<-c.Events).Text)
 	}
@@ -217,14 +250,13 @@ func TestNothingIsLostWhenTheServerIsKilledAndStartsAgain(t *testing.T) {
 
 func TestAWorkerTellsTheServerThatItIsAlive(t *testing.T) {
 	t.Parallel()
-	url := serve(t)
-	nc := connect(t, url)
+	s := serve(t)
 	c := childtest.New(t)
-	startWorkers(c, 1, url)
-	heard, err := nc.SubscribeSync("$JS.ACK.JOBS.>")
+	s.startWorkers(c, 1)
+	heard, err := s.observe().SubscribeSync("$JS.ACK.JOBS.>")
 	require.NoError(t, err)
 
-	c.Perform(newQueue(t, nc).Do, 1, func() {
+	c.Perform(s.newQueue().Do, 1, func() {
 		c.AllBusy(1)
 		m, err := heard.NextMsg(childtest.Watchdog)
 		if assert.NoError(t, err) {
@@ -235,24 +267,25 @@ func TestAWorkerTellsTheServerThatItIsAlive(t *testing.T) {
 }
 
 // hire starts a worker in this process, and returns what stops it.
-func hire(t *testing.T, nc *nats.Conn, do func(ctx context.Context, job []byte) ([]byte, error)) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+func (s site) hire(do func(ctx context.Context, job []byte) ([]byte, error)) (stop func()) {
+	s.Helper()
+	nc := s.connect(natswork.Worker)
+	ctx, cancel := context.WithCancel(s.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- natswork.Work(ctx, nc, do) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		assert.ErrorIs(t, <-ended, context.Canceled)
+		assert.ErrorIs(s, <-ended, context.Canceled)
 	})
-	t.Cleanup(stop)
+	s.Cleanup(stop)
 	return stop
 }
 
 func TestHowAJobFails(t *testing.T) {
 	t.Parallel()
-	nc := connect(t, serve(t))
-	queue := newQueue(t, nc)
-	hire(t, nc, func(_ context.Context, job []byte) ([]byte, error) {
+	s := serve(t)
+	queue := s.newQueue()
+	s.hire(func(_ context.Context, job []byte) ([]byte, error) {
 		switch string(job) {
 		case "error":
 			return nil, errors.New("no such page\nat all")
@@ -261,23 +294,32 @@ func TestHowAJobFails(t *testing.T) {
 		case "exit":
 			runtime.Goexit()
 		case "large":
-			return make([]byte, nc.MaxPayload()+1), nil
+			return make([]byte, natswork.MaxSize+1), nil
+		case "largest":
+			return make([]byte, natswork.MaxSize), nil
 		}
 		return []byte("fine"), nil
 	})
 	for job, want := range map[string]string{
-		"error": "no such page\nat all",
-		"panic": "out of range",
-		"exit":  "runtime.Goexit",
-		"large": "maximum payload exceeded",
+		"error":                                  "no such page\nat all",
+		"panic":                                  "out of range",
+		"exit":                                   "runtime.Goexit",
+		"large":                                  "the result has more than 1048576 bytes",
+		string(make([]byte, natswork.MaxSize+1)): "the job has more than 1048576 bytes",
 	} {
 		_, err := queue.Do(t.Context(), []byte(job))
 		require.ErrorContains(t, err, want)
 	}
-	result, err := queue.Do(t.Context(), []byte("good"))
-	require.NoError(t, err)
-	assert.Equal(t, "fine", string(result))
-	requireQueued(t, nc, 0)
+	for job, want := range map[string]int{
+		"good":                                 len("fine"),
+		"largest":                              natswork.MaxSize,
+		string(make([]byte, natswork.MaxSize)): len("fine"),
+	} {
+		result, err := queue.Do(t.Context(), []byte(job))
+		require.NoError(t, err)
+		assert.Len(t, result, want)
+	}
+	s.requireQueued(0)
 }
 
 // fails has a job done and returns its error when it is there.
@@ -292,31 +334,30 @@ func fails(ctx context.Context, queue *natswork.Queue, job string) <-chan error 
 
 func TestAJobThatWasQueuedAlthoughQueueingFailedDoesNotBegin(t *testing.T) {
 	t.Parallel()
-	url := serve(t)
+	s := serve(t)
 	cable := new(cable)
-	queue := newQueue(t, connect(t, url, nats.SetCustomDialer(cable)))
-	nc := connect(t, url)
+	queue := s.newQueue(nats.SetCustomDialer(cable))
 
 	cable.deaf.Lock()
 	ctx, cancel := context.WithTimeout(t.Context(), childtest.Watchdog)
 	failed := fails(ctx, queue, "ghost")
-	requireQueued(t, nc, 1)
+	s.requireQueued(1)
 	cancel() // the server has the job, but the caller does not know
 	require.EqualError(t, <-failed, "queue the job: context canceled")
 	cable.deaf.Unlock()
 
-	hire(t, nc, func(context.Context, []byte) ([]byte, error) {
+	s.hire(func(context.Context, []byte) ([]byte, error) {
 		assert.Fail(t, "the job has begun")
 		return nil, nil
 	})
-	requireQueued(t, nc, 0)
+	s.requireQueued(0)
 }
 
 // hireIdler starts a worker in this process that begins jobs but ends none.
-func hireIdler(t *testing.T, nc *nats.Conn) (begun <-chan struct{}, stop func()) {
-	t.Helper()
+func (s site) hireIdler() (begun <-chan struct{}, stop func()) {
+	s.Helper()
 	begins := make(chan struct{}, 100)
-	return begins, hire(t, nc, func(ctx context.Context, _ []byte) ([]byte, error) {
+	return begins, s.hire(func(ctx context.Context, _ []byte) ([]byte, error) {
 		begins <- struct{}{}
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
@@ -325,29 +366,29 @@ func hireIdler(t *testing.T, nc *nats.Conn) (begun <-chan struct{}, stop func())
 
 func TestAWorkerThatIsStoppedGivesItsJobBackAtOnce(t *testing.T) {
 	t.Parallel()
-	nc := connect(t, serve(t))
+	s := serve(t)
 	var stopped time.Time
-	childtest.New(t).Perform(newQueue(t, nc).Do, 1, func() {
-		begun, stop := hireIdler(t, nc)
+	childtest.New(t).Perform(s.newQueue().Do, 1, func() {
+		begun, stop := s.hireIdler()
 		select {
 		case <-begun:
 		case <-time.After(childtest.Watchdog):
 		}
 		stop()
 		stopped = time.Now()
-		hire(t, nc, func(_ context.Context, job []byte) ([]byte, error) { return job, nil })
+		s.hire(func(_ context.Context, job []byte) ([]byte, error) { return job, nil })
 	})
 	assert.Less(t, time.Since(stopped), 2*time.Second, "and not when it counts as dead")
 }
 
 func TestAJobThatNoWorkerEndsIsGivenUp(t *testing.T) {
 	t.Parallel()
-	nc := connect(t, serve(t))
+	s := serve(t)
 	ctx, cancel := context.WithTimeout(t.Context(), childtest.Watchdog)
 	defer cancel()
-	failed := fails(ctx, newQueue(t, nc), "poison")
+	failed := fails(ctx, s.newQueue(), "poison")
 	for hired := 1; ; hired++ {
-		begun, stop := hireIdler(t, nc)
+		begun, stop := s.hireIdler()
 		select {
 		case <-begun:
 			stop()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"github.com/ascompleted/await"
@@ -17,8 +18,9 @@ import (
 const maxDeliveries = 20
 
 var (
-	errUnwanted = errors.New("the caller does not want the result any more")
-	errGivenUp  = fmt.Errorf("given up: %d workers have begun the job, and none has ended it", maxDeliveries)
+	errUnwanted  = errors.New("the caller does not want the result any more")
+	errNoAddress = errors.New("the job has no id to which a result could go")
+	errGivenUp   = fmt.Errorf("given up: %d workers have begun the job, and none has ended it", maxDeliveries)
 )
 
 // Work does jobs, one at a time, until ctx ends; then it gives its job back for
@@ -29,11 +31,11 @@ var (
 // the result any more, and [context.Cause] tells why. A panic of do is the
 // job's error.
 func Work(ctx context.Context, nc *nats.Conn, do func(ctx context.Context, job []byte) ([]byte, error)) error {
-	_, consumer, err := open(ctx, nc)
+	queue, err := find(ctx, nc)
 	if err != nil {
 		return err
 	}
-	messages, err := consumer.Messages(
+	messages, err := queue.Messages(
 		jetstream.PullMaxMessages(1), // a job that waited here could begin earlier elsewhere
 		jetstream.PullHeartbeat(time.Second),
 	)
@@ -47,7 +49,7 @@ func Work(ctx context.Context, nc *nats.Conn, do func(ctx context.Context, job [
 		switch {
 		case err == nil:
 			if err := w.handle(ctx, msg); err != nil {
-				slog.WarnContext(ctx, "the job will be delivered again", "err", err)
+				slog.WarnContext(ctx, "a job has not come to its end here", "err", err)
 			}
 		case errors.Is(err, jetstream.ErrNoHeartbeat): // the server is away
 		case ctx.Err() == nil:
@@ -56,6 +58,10 @@ func Work(ctx context.Context, nc *nats.Conn, do func(ctx context.Context, job [
 	}
 	return context.Cause(ctx)
 }
+
+// address is what an id looks like. A worker sends nothing anywhere else,
+// whatever a job says.
+var address = regexp.MustCompile(`^` + results + `(\.[A-Z2-7]{26}){2}$`)
 
 type worker struct {
 	nc *nats.Conn
@@ -70,6 +76,8 @@ func (w *worker) handle(ctx context.Context, msg jetstream.Msg) error {
 	}
 	err = w.process(ctx, msg, delivery.NumDelivered)
 	switch {
+	case errors.Is(err, errNoAddress):
+		return errors.Join(err, msg.TermWithReason(err.Error()))
 	case err == nil, errors.Is(err, errUnwanted):
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
@@ -84,6 +92,9 @@ func (w *worker) handle(ctx context.Context, msg jetstream.Msg) error {
 // process returns nil when the caller has the result.
 func (w *worker) process(ctx context.Context, msg jetstream.Msg, deliveries uint64) error {
 	id := msg.Headers().Get(jetstream.MsgIDHeader)
+	if !address.MatchString(id) {
+		return errNoAddress
+	}
 	if err := w.tell(ctx, id, question, nil); err != nil {
 		return err
 	}
@@ -92,6 +103,9 @@ func (w *worker) process(ctx context.Context, msg jetstream.Msg, deliveries uint
 	job := func(ctx context.Context) ([]byte, error) {
 		if deliveries > maxDeliveries {
 			return nil, errGivenUp
+		}
+		if len(msg.Data()) > MaxSize { // the server measures the header too, so it lets some more pass
+			return nil, tooLarge("job")
 		}
 		return w.do(ctx, msg.Data())
 	}
@@ -135,13 +149,13 @@ func (w *worker) deliver(ctx context.Context, id string, r await.Result[[]byte])
 	if r.Err != nil {
 		what, data = failure, []byte(r.Err.Error())
 	}
+	if len(data) > MaxSize {
+		what, data = failure, []byte(tooLarge("result").Error())
+	}
 	for {
 		err := w.tell(ctx, id, what, data)
-		switch {
-		case err == nil, errors.Is(err, errUnwanted):
+		if err == nil || errors.Is(err, errUnwanted) {
 			return err
-		case errors.Is(err, nats.ErrMaxPayload):
-			what, data = failure, []byte(err.Error())
 		}
 		if err := pause(ctx); err != nil {
 			return err
