@@ -42,6 +42,15 @@ var awaitPeer = peer{
 			}
 		}
 	},
+	queue: func(ctx context.Context, fill func(add func(int, task)), limit int, each func(outcome) bool) {
+		var queue await.Queue[int, int]
+		fill(queue.Add)
+		for key, r := range queue.AsCompleted(ctx, await.Limit(limit)) {
+			if !each(outcome{key, r.Value, r.Err}) {
+				return
+			}
+		}
+	},
 	nested: func(inner func()) {
 		limiter := await.Within(await.NewLimiter(1))
 		_, err := await.Gather(context.Background(), []task{func(ctx context.Context) (int, error) {

@@ -1,13 +1,16 @@
 package main
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"time"
 )
 
 // sizes are the numbers of tasks in the benchmarks.
@@ -56,18 +59,26 @@ func measure(rounds int, filter, file string) (err error) {
 		return err
 	}
 	defer log.Close()
+	fmt.Fprintln(log, heading())
 	for round := range rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
+		if filter == "" {
+			if err := asyncio(log); err != nil {
+				return err
+			}
+		}
 		for _, n := range sizes {
 			cpu := "1,2"
-			if n == million { // these take longer than all the rest
+			switch {
+			case n == million && round%millionEvery != 0:
+				continue
+			case n == million: // these take longer than all the rest
 				cpu = "2"
-				if round%millionEvery != 0 {
-					continue
-				}
+			case round%2 == 0:
+				cpu = "1,2,4,8"
 			}
 			for _, lib := range libs() {
-				err := command(log, binary, "-test.run=^$", "-test.benchtime=20ms", "-test.cpu="+cpu,
+				err := command(log, binary, "-test.run=^$", "-test.benchtime=10ms", "-test.cpu="+cpu,
 					"-test.bench="+pattern(filter, n, lib))
 				if err != nil {
 					return err
@@ -78,13 +89,33 @@ func measure(rounds int, filter, file string) (err error) {
 	return nil
 }
 
+// heading begins a run: when and where it was. The plots and tables repeat it.
+func heading() string {
+	return fmt.Sprintf("%s%s, Go %s, %s/%s, %d cores", headingMark, time.Now().Format("2 January 2006"),
+		strings.TrimPrefix(runtime.Version(), "go"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+}
+
+const headingMark = "# measured "
+
+//go:embed coroutines.py
+var coroutines string
+
+// asyncio runs the benchmarks of Python, where it is installed.
+func asyncio(log io.Writer) error {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return nil
+	}
+	return command(log, python, "-c", coroutines)
+}
+
 // libs are the peers and what else a benchmark can be of.
 func libs() []string {
 	var names []string
 	for _, p := range peers() {
 		names = append(names, p.name)
 	}
-	return append(names, "split", "channel")
+	return append(names, fast.name, "split", "channel")
 }
 
 // pattern chooses the benchmarks of one library at one size, whose names are

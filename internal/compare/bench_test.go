@@ -22,13 +22,12 @@ var (
 	listRows = []row{
 		{"empty", 0, sizes},
 		{"empty", 8, []int{1, 2, 10, 100, 1000, 100_000}},
-		{"empty", 2, []int{1000}},
 		{"empty", 64, []int{1000}},
 		{"1us", 0, []int{1000, 10_000}},
 		{"1us", 8, []int{1000}},
+		{"10us", 0, []int{1000}},
 		{"1ms", 0, []int{100}},
 		{"1ms", 8, []int{100}},
-		{"1ms", 64, []int{100}},
 	}
 	orderRows = []row{
 		{"empty", 0, []int{1, 10, 1000, 100_000}},
@@ -37,14 +36,19 @@ var (
 	}
 	sequenceRows = []row{
 		{"empty", 8, []int{1, 2, 10, 100, 1000, 100_000, million}},
-		{"empty", 2, []int{1000}},
 		{"empty", 64, []int{1000}},
 		{"1us", 8, []int{1000}},
+		{"10us", 8, []int{1000}},
 		{"1ms", 8, []int{100}},
 	}
 	orderSequenceRows = []row{
 		{"empty", 8, []int{1, 10, 1000, 100_000}},
+		{"1us", 8, []int{1000}},
 		{"1ms", 8, []int{100}},
+	}
+	queueRows = []row{
+		{"empty", 8, []int{1, 10, 1000, 100_000}},
+		{"1us", 8, []int{1000}},
 	}
 )
 
@@ -52,7 +56,7 @@ func BenchmarkGather(b *testing.B) {
 	all := append(peers(), peer{name: "split", gather: split, noLimit: true})
 	for _, r := range listRows {
 		r.bench(b, all, func(p *peer, tasks []task) func() int {
-			if p.gather == nil || p.noLimit && r.limit > 0 || p.name == "split" && r.kind != "1us" {
+			if p.gather == nil || p.noLimit && r.limit > 0 || p.name == "split" && r.kind != "1us" && r.kind != "10us" {
 				return nil
 			}
 			return func() int {
@@ -66,7 +70,11 @@ func BenchmarkGather(b *testing.B) {
 
 func BenchmarkAsCompleted(b *testing.B) {
 	for _, r := range listRows {
-		r.bench(b, peers(), func(p *peer, tasks []task) func() int { return loop(p.finish, tasks, r.limit) })
+		all := peers()
+		if r.limit > 0 {
+			all = append(all, fast)
+		}
+		r.bench(b, all, func(p *peer, tasks []task) func() int { return loop(p.finish, tasks, r.limit) })
 	}
 }
 
@@ -78,13 +86,46 @@ func BenchmarkInOrder(b *testing.B) {
 
 func BenchmarkAsCompletedSeq(b *testing.B) {
 	for _, r := range sequenceRows {
-		r.bench(b, peers(), func(p *peer, tasks []task) func() int { return loop(p.finishSeq, slices.All(tasks), r.limit) })
+		r.bench(b, append(peers(), fast), func(p *peer, tasks []task) func() int { return loop(p.finishSeq, slices.All(tasks), r.limit) })
 	}
 }
 
 func BenchmarkInOrderSeq(b *testing.B) {
 	for _, r := range orderSequenceRows {
 		r.bench(b, peers(), func(p *peer, tasks []task) func() int { return loop(p.inOrderSeq, slices.All(tasks), r.limit) })
+	}
+}
+
+// BenchmarkQueue adds all tasks before the loop, BenchmarkQueueGrows has them
+// add two tasks each.
+func BenchmarkQueue(b *testing.B) {
+	for _, r := range queueRows {
+		r.bench(b, append(peers(), fast), func(p *peer, tasks []task) func() int {
+			fill := func(add func(int, task)) {
+				for i, t := range tasks {
+					add(i, t)
+				}
+			}
+			return loop(p.queue, fill, r.limit)
+		})
+	}
+}
+
+func BenchmarkQueueGrows(b *testing.B) {
+	for _, r := range queueRows {
+		r.bench(b, append(peers(), fast), func(p *peer, tasks []task) func() int {
+			return loop(p.queue, func(add func(int, task)) { add(tree(0, tasks, add)) }, r.limit)
+		})
+	}
+}
+
+// tree is task i, which adds its two children in a binary tree.
+func tree(i int, tasks []task, add func(int, task)) (int, task) {
+	return i, func(ctx context.Context) (int, error) {
+		for child := 2*i + 1; child <= 2*i+2 && child < len(tasks); child++ {
+			add(tree(child, tasks, add))
+		}
+		return tasks[i](ctx)
 	}
 }
 

@@ -97,6 +97,41 @@ func TestAllLoopsGiveTheSameOutcomes(t *testing.T) {
 	})
 }
 
+func TestQueuesGiveTheSameOutcomes(t *testing.T) {
+	for _, p := range append(peers(), fast) {
+		if p.queue == nil {
+			continue
+		}
+		for _, n := range []int{0, 1, 2, 100} {
+			t.Run(fmt.Sprintf("lib=%s/n=%d", p.name, n), func(t *testing.T) {
+				tasks := squares(n, n/2)
+				added := func(ctx context.Context, tasks []task, limit int, each func(outcome) bool) {
+					p.queue(ctx, func(add func(int, task)) {
+						for i, t := range tasks {
+							add(i, t)
+						}
+					}, limit, each)
+				}
+				requireOutcomes(t, n, 1, added, tasks, 3, false)
+				if n == 0 {
+					return
+				}
+				grown := func(ctx context.Context, tasks []task, limit int, each func(outcome) bool) {
+					p.queue(ctx, func(add func(int, task)) { add(tree(0, tasks, add)) }, limit, each)
+				}
+				requireOutcomes(t, n, 1, grown, tasks, 3, false)
+			})
+		}
+	}
+}
+
+func TestFastLoopsGiveTheSameOutcomes(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 100} {
+		requireOutcomes(t, n, 1, fast.finish, squares(n, n/2), 3, false)
+		requireOutcomes(t, n, 10, fast.finishSeq, keyed10(squares(n, n/2)), 3, false)
+	}
+}
+
 // requireOutcomes fails if a loop over squares, the middle one of which fails,
 // gives anything else. The keys are the indices times factor.
 func requireOutcomes[Tasks any](t *testing.T, n, factor int, run func(context.Context, Tasks, int, func(outcome) bool), tasks Tasks, limit int, ordered bool) {

@@ -42,7 +42,7 @@ var juniper = peer{
 		next, stop := iter.Pull2(tasks)
 		defer stop()
 		results := parallel.MapStream(ctx, stream.FromIterator(pulled{next}), limit, limit,
-			func(ctx context.Context, j keyed) (outcome, error) {
+			func(ctx context.Context, j job) (outcome, error) {
 				value, err := j.task(ctx)
 				return outcome{j.key, value, err}, nil
 			})
@@ -64,17 +64,11 @@ func juniperLimit(limit, n int) int {
 	return limit
 }
 
-// keyed is an element of the sequence.
-type keyed struct {
-	key  int
-	task task
-}
-
 // pulled makes juniper's kind of iterator from a sequence.
 type pulled struct{ next func() (int, task, bool) }
 
 // Next returns the next element.
-func (p pulled) Next() (keyed, bool) {
+func (p pulled) Next() (job, bool) {
 	key, task, ok := p.next()
-	return keyed{key, task}, ok
+	return job{key, task}, ok
 }

@@ -14,7 +14,7 @@ import (
 const usage = `usage: compare -behavior
        compare -memory
        compare -bench [-rounds N] [-filter JOB[/task=...[/limit=...]]] [-file FILE]
-       compare -plot FILE.svg [-job JOB] [-file FILE]
+       compare -plot DIR [-file FILE]
 
 Compare does the same jobs with await, by hand, and with other libraries.
 
@@ -22,14 +22,14 @@ Compare does the same jobs with await, by hand, and with other libraries.
   -memory       print the peak memory of 1,000,000 tasks (Linux only)
   -bench        run the benchmarks, add what they print to FILE, and print the
                 comparison; it needs the go command
-  -plot SVG     draw the time per task over the number of tasks, from FILE
+  -plot DIR     draw the time per task over the number of tasks, from FILE: four
+                pictures, of Gather and AsCompleted, for light and dark pages
 
   -rounds N     how often each benchmark runs (10); with 0, -bench only prints
                 what FILE has
   -filter JOB   run only these benchmarks: a regular expression for each part
                 of the name, as in Gather/task=empty/limit=8
   -file FILE    where the benchmarks' output is kept (compare.out)
-  -job JOB      what -plot draws: Gather or AsCompleted (Gather)
 `
 
 func main() {
@@ -54,7 +54,6 @@ func run(args []string, out io.Writer) error {
 	rounds := flags.Int("rounds", 10, "")
 	filter := flags.String("filter", "", "")
 	file := flags.String("file", "compare.out", "")
-	job := flags.String("job", "Gather", "")
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -71,7 +70,7 @@ func run(args []string, out io.Writer) error {
 	case *bench:
 		return benchmark(out, *rounds, *filter, *file)
 	case *plot != "":
-		return drawGrowth(*plot, *job, *file)
+		return drawAll(*plot, *file)
 	}
 	return errors.New("nothing to do (-h shows the help)")
 }

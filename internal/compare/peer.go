@@ -37,6 +37,10 @@ type peer struct {
 	finishSeq  func(ctx context.Context, tasks iter.Seq2[int, task], limit int, each func(outcome) bool)
 	inOrderSeq func(ctx context.Context, tasks iter.Seq2[int, task], limit int, each func(outcome) bool)
 
+	// queue does so for tasks that are added: all by fill before the loop, or
+	// by tasks that run.
+	queue func(ctx context.Context, fill func(add func(int, task)), limit int, each func(outcome) bool)
+
 	// nested runs a task under a limit of 1, which runs inner under the same
 	// limit and waits for it. It is nil if calls cannot share a limit.
 	nested func(inner func())

@@ -8,140 +8,190 @@ import (
 	"image/color"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 
 	stdfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// The picture has a light card of its own behind it, because the page that
-// shows it may be dark.
-var (
-	card = color.RGBA{0xfa, 0xfa, 0xf7, 0xff}
-	ink  = color.RGBA{0x33, 0x33, 0x33, 0xff}
-	grid = color.RGBA{0xdd, 0xdd, 0xd8, 0xff}
-)
-
-// colors are told apart by those who see no red or no green too (Okabe and
-// Ito). The lines have names at their ends besides.
-var colors = map[string]color.Color{
-	"await":     color.RGBA{0xd5, 0x5e, 0x00, 0xff},
-	"idiom":     color.RGBA{0x00, 0x00, 0x00, 0xff},
-	"errgroup":  color.RGBA{0x00, 0x72, 0xb2, 0xff},
-	"conc-pool": color.RGBA{0x00, 0x9e, 0x73, 0xff},
-	"pond":      color.RGBA{0x56, 0xb4, 0xe9, 0xff},
-	"ants":      color.RGBA{0xe6, 0x9f, 0x00, 0xff},
-	"lo":        color.RGBA{0xcc, 0x79, 0xa7, 0xff},
-	"juniper":   color.RGBA{0x88, 0x88, 0x88, 0xff},
+// pictures are what is drawn, each for light and for dark pages.
+var pictures = []struct{ file, job, title string }{
+	{"growth", "Gather", "Gather: time per task (lower is better)"},
+	{"growth-completed", "AsCompleted", "AsCompleted: time per task (lower is better)"},
 }
 
-const width, height = 760, 460
-
-// drawGrowth draws the time per task over the number of tasks, of all libraries,
-// from what the benchmarks have printed into file.
-func drawGrowth(svg, job, file string) error {
+// drawAll draws the pictures into a folder.
+func drawAll(dir, file string) error {
 	all, err := read(file)
 	if err != nil {
 		return err
 	}
-	p := plot.New()
-	p.BackgroundColor = card
-	for _, style := range []*text.Style{&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label} {
-		style.Font.Variant, style.Color = "Sans", ink
+	when, err := headingOf(file)
+	if err != nil {
+		return err
 	}
-	for _, style := range []*draw.LineStyle{&p.X.LineStyle, &p.Y.LineStyle, &p.X.Tick.LineStyle, &p.Y.Tick.LineStyle} {
-		style.Color = ink
+	for _, p := range pictures {
+		curves := all.curvesOf(p.job)
+		if len(curves) == 0 {
+			return errors.New("no figures of " + p.job + " in " + file)
+		}
+		for suffix, look := range map[string]palette{"": light, "-dark": dark} {
+			g := growth{palette: look, title: p.title, caption: "empty tasks, no limit, GOMAXPROCS=2; median. Measured " + when, curves: curves}
+			image, err := g.svg()
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(dir, p.file+suffix+".svg"), image, 0o666); err != nil {
+				return err
+			}
+		}
 	}
-	p.Title.TextStyle.Font.Size = vg.Points(14)
-	p.Title.Padding = vg.Points(8)
-	p.Title.Text = fmt.Sprintf("%s: nanoseconds per task that does nothing", job)
-	p.X.Label.Text = "tasks in one call (2 cores, no limit)"
-	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(decades), plot.TickerFunc(decades)
-	lines := plotter.NewGrid()
-	lines.Horizontal.Color, lines.Vertical.Color = grid, grid
-	p.Add(lines)
+	return nil
+}
 
-	var ends []end
-	for _, peer := range peers() { // await is the last, on top of the others
-		s := series{job, "empty", "none", peer.name, 2}
-		sizes, nanoseconds := all.curve(s)
+// A curve is the time per task of one library over the number of tasks.
+type curve struct {
+	name   string
+	points plotter.XYs
+}
+
+func (c curve) end() plotter.XY { return c.points[len(c.points)-1] }
+
+// curvesOf are the curves of a job; await is the last, on top of the others.
+func (all figures) curvesOf(job string) (curves []curve) {
+	for _, p := range peers() {
+		sizes, nanoseconds := all.curve(series{job, "empty", "none", p.name, 2})
 		if len(sizes) == 0 {
 			continue
 		}
-		points := make(plotter.XYs, len(sizes))
-		for i := range points {
-			points[i] = plotter.XY{X: float64(sizes[i]), Y: nanoseconds[i]}
+		c := curve{name: p.name}
+		for i := range sizes {
+			c.points = append(c.points, plotter.XY{X: float64(sizes[i]), Y: nanoseconds[i]})
 		}
-		line, dots, err := plotter.NewLinePoints(points)
+		curves = append(curves, c)
+	}
+	return curves
+}
+
+// px is a pixel of a browser; the library counts in points.
+const px = vg.Inch / 96
+
+const width, height = 860 * px, 460 * px
+
+// growth is a picture of curves.
+type growth struct {
+	palette
+	title, caption string
+	curves         []curve
+}
+
+// svg draws the picture.
+func (g growth) svg() ([]byte, error) {
+	image := vgsvg.New(width, height)
+	canvas := draw.New(image)
+	g.paintCard(canvas)
+	heading := g.style(16, g.ink)
+	heading.Font.Weight = stdfont.WeightBold
+	canvas.FillText(heading, vg.Point{X: 20 * px, Y: height - 33*px}, g.title)
+	canvas.FillText(g.style(12, g.faint), vg.Point{X: 20 * px, Y: height - 55*px}, g.caption)
+
+	p := plot.New()
+	p.BackgroundColor = nil // the card is there instead
+	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
+	p.X.LineStyle.Width, p.X.Tick.LineStyle.Width = 0, 0
+	p.Y.LineStyle.Width, p.Y.Tick.LineStyle.Width = 0, 0
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Tick.Label.Font, axis.Tick.Label.Color = g.style(12, g.faint).Font, g.faint
+		axis.Label.TextStyle.Font, axis.Label.TextStyle.Color = axis.Tick.Label.Font, g.faint
+	}
+	p.X.Label.Text = "tasks in one call"
+	p.X.Label.Padding = 4 * px
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(decades), plot.TickerFunc(times)
+	grid := plotter.NewGrid()
+	grid.Horizontal = draw.LineStyle{Color: g.grid, Width: px}
+	grid.Vertical = grid.Horizontal
+	p.Add(grid)
+	for _, c := range g.curves {
+		line, dots, err := plotter.NewLinePoints(c.points)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		line.Color, dots.Color = colors[peer.name], colors[peer.name]
-		line.Width, dots.Radius = vg.Points(1.2), vg.Points(1.8)
-		if peer.name == "await" {
-			line.Width, dots.Radius = vg.Points(3.2), vg.Points(3.4)
+		line.Color, dots.Color = g.lines[c.name], g.lines[c.name]
+		line.Width, dots.Radius = 1.6*px, 2.4*px
+		if c.name == "await" {
+			line.Width, dots.Radius = 4*px, 4.5*px
 		}
 		dots.Shape = draw.CircleGlyph{}
 		p.Add(line, dots)
-		ends = append(ends, end{peer.name, points[len(points)-1]})
 	}
-	if len(ends) == 0 {
-		return errors.New("no figures of " + job + " in " + file)
-	}
-	p.Add(names(ends))
-	p.X.Max = 1.2 * float64(sizes[len(sizes)-1])
-	p.Y.Min = math.Pow(10, math.Floor(math.Log10(p.Y.Min)))
-	p.Y.Max = math.Pow(10, math.Ceil(math.Log10(p.Y.Max)))
-	return save(p, svg)
+	p.Add(names(g))
+	p.X.Padding, p.Y.Padding = 6*px, 6*px
+	p.Y.Min, p.Y.Max = p.Y.Min/1.2, p.Y.Max*1.1
+	p.Draw(draw.Crop(canvas, 16*px, -146*px, 12*px, -76*px))
+
+	var out bytes.Buffer
+	_, err := image.WriteTo(&out)
+	// The font is named, not sent along. Where it is missing, Arial and
+	// Helvetica have the same widths.
+	family := []byte("font-family:Liberation Sans")
+	return bytes.ReplaceAll(out.Bytes(), family, append(family, ",Arial,Helvetica,sans-serif"...)), err
 }
 
-// save writes the plot on its card.
-func save(p *plot.Plot, svg string) error {
-	canvas := vgsvg.New(width, height)
-	canvas.SetColor(card)
-	canvas.Fill(roundedCard())
-	p.Draw(draw.Crop(draw.New(canvas), 16, -76, 14, -14))
-	var picture bytes.Buffer
-	if _, err := canvas.WriteTo(&picture); err != nil {
-		return err
-	}
-	// Not every viewer has the font that the text was laid out with.
-	fonts := bytes.ReplaceAll(picture.Bytes(), []byte("font-family:Liberation Sans"),
-		[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif"))
-	return os.WriteFile(svg, fonts, 0o666)
+func (g growth) style(size vg.Length, ink color.Color) draw.TextStyle {
+	sans := font.Font{Typeface: "Liberation", Variant: "Sans", Size: size * px}
+	return draw.TextStyle{Color: ink, Font: sans, Handler: plot.DefaultTextHandler}
 }
 
-// roundedCard is the outline of the card.
-func roundedCard() vg.Path {
-	const r = 10
+// paintCard draws what the rest stands on.
+func (g growth) paintCard(c draw.Canvas) {
+	const r = 10 * px
+	left, bottom, right, top := px, px, width-px, height-px
 	var path vg.Path
-	path.Move(vg.Point{X: r, Y: 0})
-	for _, corner := range []struct{ x, y, start float64 }{
-		{width - r, r, -math.Pi / 2},
-		{width - r, height - r, 0},
-		{r, height - r, math.Pi / 2},
-		{r, r, math.Pi},
-	} {
-		path.Arc(vg.Point{X: vg.Length(corner.x), Y: vg.Length(corner.y)}, r, corner.start, math.Pi/2)
-	}
+	path.Move(vg.Point{X: right, Y: bottom + r})
+	path.Arc(vg.Point{X: right - r, Y: top - r}, r, 0, math.Pi/2)
+	path.Arc(vg.Point{X: left + r, Y: top - r}, r, math.Pi/2, math.Pi/2)
+	path.Arc(vg.Point{X: left + r, Y: bottom + r}, r, math.Pi, math.Pi/2)
+	path.Arc(vg.Point{X: right - r, Y: bottom + r}, r, -math.Pi/2, math.Pi/2)
 	path.Close()
-	return path
+	c.SetColor(g.card)
+	c.Fill(path)
+	c.SetLineStyle(draw.LineStyle{Color: g.edge, Width: px})
+	c.Stroke(path)
 }
 
-// decades are the ticks of an axis: the powers of ten.
-func decades(low, high float64) []plot.Tick {
-	var ticks []plot.Tick
-	for v := math.Pow(10, math.Floor(math.Log10(low))); v <= high; v *= 10 {
-		ticks = append(ticks, plot.Tick{Value: v, Label: thousands(int(v))})
+// decades are the ticks of an axis of numbers: the powers of ten.
+func decades(low, high float64) (ticks []plot.Tick) {
+	for v := math.Pow(10, math.Ceil(math.Log10(low)-1e-9)); v <= high; v *= 10 {
+		ticks = append(ticks, plot.Tick{Value: v, Label: thousands(int(math.Round(v)))})
 	}
 	return ticks
+}
+
+// times are the ticks of an axis of nanoseconds: 1, 2 and 5 of each decade.
+func times(low, high float64) (ticks []plot.Tick) {
+	for decade := math.Pow(10, math.Floor(math.Log10(low))); decade <= high; decade *= 10 {
+		for _, v := range []float64{decade, 2 * decade, 5 * decade} {
+			if low <= v && v <= high {
+				ticks = append(ticks, plot.Tick{Value: v, Label: nanoseconds(v)})
+			}
+		}
+	}
+	return ticks
+}
+
+// nanoseconds writes a time in the unit that suits it.
+func nanoseconds(ns float64) string {
+	if ns < 1000 {
+		return fmt.Sprintf("%.3g ns", ns)
+	}
+	return fmt.Sprintf("%.3g µs", ns/1000)
 }
 
 // thousands writes a number with its thousands set apart.
@@ -152,36 +202,50 @@ func thousands(n int) string {
 	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }
 
-// names writes the name of each library at the end of its line, and moves
-// those apart that would meet.
-type names []end
-
-type end struct {
-	name string
-	at   plotter.XY
-}
+// names writes, at the end of each line, which library it is of and how long it
+// takes there, and moves those apart that would meet.
+type names growth
 
 // Plot implements [plot.Plotter].
-func (ends names) Plot(c draw.Canvas, p *plot.Plot) {
+func (n names) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
-	slices.SortFunc(ends, func(a, b end) int { return cmp.Compare(a.at.Y, b.at.Y) })
-	const apart = 13
-	heights := make([]vg.Length, len(ends))
-	for i, e := range ends {
-		heights[i] = y(e.at.Y)
-		if i > 0 {
-			heights[i] = max(heights[i], heights[i-1]+apart)
-		}
+	curves := slices.SortedFunc(slices.Values(n.curves), func(a, b curve) int { return cmp.Compare(a.end().Y, b.end().Y) })
+	heights := make([]vg.Length, len(curves))
+	for i, curve := range curves {
+		heights[i] = y(curve.end().Y)
 	}
-	for i, e := range ends {
-		style := p.X.Label.TextStyle
-		style.XAlign, style.YAlign = draw.XLeft, draw.YCenter
-		style.Color = colors[e.name]
-		if e.name == "await" {
+	spread(heights, 18*px, c.Min.Y, c.Max.Y)
+	for i, curve := range curves {
+		style := growth(n).style(13, n.lines[curve.name])
+		style.YAlign = draw.YCenter
+		if curve.name == "await" {
 			style.Font.Weight = stdfont.WeightBold
 		}
-		end, label := vg.Point{X: x(e.at.X), Y: y(e.at.Y)}, vg.Point{X: c.Max.X + 18, Y: heights[i]}
-		c.StrokeLine2(draw.LineStyle{Color: style.Color, Width: vg.Points(0.5)}, end.X+5, end.Y, label.X-3, label.Y)
-		c.FillText(style, label, e.name)
+		from, to := vg.Point{X: x(curve.end().X) + 7*px, Y: y(curve.end().Y)}, vg.Point{X: c.Max.X + 28*px, Y: heights[i]}
+		c.StrokeLine2(draw.LineStyle{Color: style.Color, Width: px}, from.X, from.Y, to.X-4*px, to.Y)
+		c.FillText(style, to, curve.name+" "+nanoseconds(rounded(curve.end().Y)))
+	}
+}
+
+// rounded has two digits that count, as many as the machine's noise leaves.
+func rounded(v float64) float64 {
+	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
+	return math.Round(v/unit) * unit
+}
+
+// spread moves sorted heights so that they lie apart, as little as possible,
+// and between low and high.
+func spread(heights []vg.Length, apart, low, high vg.Length) {
+	for range 200 {
+		for i := range heights {
+			heights[i] = max(low, min(high, heights[i]))
+			if i == 0 {
+				continue
+			}
+			if lack := apart - (heights[i] - heights[i-1]); lack > 0 {
+				heights[i-1] -= lack / 2
+				heights[i] += lack / 2
+			}
+		}
 	}
 }

@@ -14,8 +14,11 @@ func makeTask(kind string) task {
 	switch kind {
 	case "empty":
 		return func(context.Context) (int, error) { return 1, nil }
-	case "1us":
+	case "1us", "10us":
 		rounds := microsecond()
+		if kind == "10us" {
+			rounds *= 10
+		}
 		return func(context.Context) (int, error) { return spin(rounds), nil }
 	case "1ms":
 		return func(context.Context) (int, error) {

@@ -43,10 +43,16 @@ One of these flags shows something else, and nothing is fetched. -limit and
                  The code, restaurant.go, is a short way into the library.
   -timeline      draw when six tasks run, and when their results come from
                  await.AsCompleted, await.InOrder and await.Gather
-  -svg FILE      draw that into FILE, as an SVG picture
+  -svg FILE      draw that into FILE, as an SVG picture, and for dark pages into
+                 another: timeline-dark.svg beside timeline.svg
   -million       run 1,000,000 tasks from a sequence of inputs
                  (await.AsCompletedSeq), 64 at once or as -limit says, and show
                  that they take no more memory than a few
+
+With any of these, and with pages:
+
+  -trace FILE    record an execution trace in FILE. go tool trace shows it: each
+                 call stands there with its name, and its tasks below it.
 
   -h             show this help
 
@@ -75,6 +81,8 @@ type config struct {
 	timeline   bool
 	svg        string // the file for the picture; empty: none
 	million    bool
+
+	trace string // the file for an execution trace; empty: none
 }
 
 func parse(args []string) (c config, err error) {
@@ -103,6 +111,10 @@ func parse(args []string) (c config, err error) {
 		return unless(s != "", "want the name of a file")
 	})
 	flags.BoolVar(&c.million, "million", false, "")
+	flags.Func("trace", "", func(s string) error {
+		c.trace = s
+		return unless(s != "", "want the name of a file")
+	})
 	err = flags.Parse(args)
 	if err == nil && flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))

@@ -49,6 +49,12 @@ func run(ctx context.Context, pages int, args []string, stdin io.Reader, stdout,
 		complain(stderr, err)
 		return badUse
 	}
+	stop, err := c.startTrace()
+	if err != nil {
+		complain(stderr, err)
+		return someFailed
+	}
+	defer stop()
 	timed, cancel := c.timed(ctx)
 	defer cancel()
 	switch {

@@ -24,14 +24,14 @@ func million(ctx context.Context, c config, inputs int, out io.Writer) error {
 	began := time.Now()
 	atStart := heap()
 	done := 0
-	for range await.AsCompletedSeq(ctx, await.TaskSeq(numbers, square), limit, await.Name("million")) {
+	for _, r := range await.AsCompletedSeq(ctx, await.TaskSeq(numbers, square), limit, await.Name("million")) {
+		if r.Err != nil { // the loop was cut short
+			return fmt.Errorf("%w: %d of %d tasks were done", context.Cause(ctx), done, inputs)
+		}
 		if done++; done%(inputs/10) == 0 {
 			fmt.Fprintf(out, "%9d tasks  %7d ms  %+5d kB of memory in use\n",
 				done, time.Since(began).Milliseconds(), (heap()-atStart)/1000)
 		}
-	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("%w: %d of %d tasks were done", context.Cause(ctx), done, inputs)
 	}
 	fmt.Fprintf(out, "%d ns for each task\n", time.Since(began).Nanoseconds()/int64(inputs))
 	return nil

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"image/color"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -115,6 +118,47 @@ func TestPictureHasTheFirstTaskOnTop(t *testing.T) {
 		require.Len(t, heights, len(requests))
 		assert.IsIncreasing(t, heights)
 	})
+}
+
+func TestPictureForDarkPagesSaysTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "timeline.svg")
+		require.Equal(t, outcome{status: allHere}, demo(t, "", "-svg", file))
+		onLight, err := os.ReadFile(file)
+		require.NoError(t, err)
+		onDark, err := os.ReadFile(strings.Replace(file, ".svg", "-dark.svg", 1))
+		require.NoError(t, err)
+		assert.Equal(t, words(t, onLight), words(t, onDark))
+		assert.Contains(t, string(onLight), "fill:#FCFCFD")
+		assert.Contains(t, string(onDark), "fill:#151B23")
+		assert.NotContains(t, string(onDark), "fill:#FCFCFD")
+	})
+}
+
+// WCAG 2.2 wants a contrast of 4.5 for text, and of 3 for graphics.
+func TestPictureHasContrast(t *testing.T) {
+	luminance := func(c color.RGBA) float64 {
+		linear := func(v uint8) float64 {
+			if s := float64(v) / 255; s > 0.04045 {
+				return math.Pow((s+0.055)/1.055, 2.4)
+			} else {
+				return s / 12.92
+			}
+		}
+		return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
+	}
+	for _, look := range []palette{light, dark} {
+		contrast := func(c color.RGBA) float64 {
+			a, b := luminance(c), luminance(look.card)
+			return (max(a, b) + 0.05) / (min(a, b) + 0.05)
+		}
+		for _, text := range []color.RGBA{look.ink, look.faint} {
+			assert.GreaterOrEqual(t, contrast(text), 4.5, "%v", text)
+		}
+		for _, shape := range []color.RGBA{look.blue, look.orange} {
+			assert.GreaterOrEqual(t, contrast(shape), 3.0, "%v", shape)
+		}
+	}
 }
 
 func TestPictureNamesFontsThatOthersHave(t *testing.T) {

@@ -66,7 +66,7 @@ func TestRestaurantIsInterrupted(t *testing.T) {
 		stderr string
 	}{
 		{"with AsCompleted", 200 * time.Millisecond, `^demo: no .* for table \d: context canceled\n$`},
-		{"with Gather", 1200 * time.Millisecond, `^demo: no dish for anyone: task \d: context canceled\n$`},
+		{"with Gather", 1200 * time.Millisecond, `^demo: no dish for anyone: context canceled\n$`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -14,31 +14,37 @@ import (
 // px is a pixel of a browser; the library counts in points.
 const px = vg.Inch / 96
 
-// Everything stands on a light card, so that it looks the same on light and
-// dark pages. The blue and the orange differ for the color-blind too.
+// A palette is how a picture looks on light or on dark pages. The blue and the
+// orange differ for the color-blind too.
+type palette struct{ card, edge, grid, ink, faint, blue, pale, orange color.RGBA }
+
 var (
-	light  = color.RGBA{0xFC, 0xFC, 0xFD, 0xFF}
-	edge   = color.RGBA{0xD0, 0xD7, 0xDE, 0xFF}
-	grid   = color.RGBA{0xE3, 0xE7, 0xEB, 0xFF}
-	dark   = color.RGBA{0x1F, 0x23, 0x28, 0xFF}
-	faint  = color.RGBA{0x55, 0x5E, 0x68, 0xFF}
-	blue   = color.RGBA{0x00, 0x72, 0xB2, 0xFF}
-	pale   = color.RGBA{0xB4, 0xD2, 0xE7, 0xFF}
-	orange = color.RGBA{0xD5, 0x5E, 0x00, 0xFF}
+	light = palette{
+		card: rgb(0xFCFCFD), edge: rgb(0xD0D7DE), grid: rgb(0xE3E7EB), ink: rgb(0x1F2328), faint: rgb(0x555E68),
+		blue: rgb(0x0072B2), pale: rgb(0xB4D2E7), orange: rgb(0xD55E00),
+	}
+	dark = palette{
+		card: rgb(0x151B23), edge: rgb(0x3D444D), grid: rgb(0x2A313C), ink: rgb(0xF0F3F6), faint: rgb(0xA3ADB8),
+		blue: rgb(0x4A9FE3), pale: rgb(0x2F5875), orange: rgb(0xF58A3C),
+	}
 )
 
-// card draws what the rest stands on.
-func card(c draw.Canvas) {
-	c.SetColor(light)
+func rgb(hex uint32) color.RGBA {
+	return color.RGBA{uint8(hex >> 16), uint8(hex >> 8), uint8(hex), 0xFF}
+}
+
+// paintCard draws what the rest stands on.
+func (p palette) paintCard(c draw.Canvas) {
+	c.SetColor(p.card)
 	outline := rounded(px, px, c.Max.X-px, c.Max.Y-px, 10*px)
 	c.Fill(outline)
-	c.SetLineStyle(thin(edge))
+	c.SetLineStyle(thin(p.edge))
 	c.Stroke(outline)
 }
 
 // running draws a thick bar around y, waiting a thin one.
-func running(c draw.Canvas, from, to, y vg.Length) { bar(c, from, to, y, 12*px, blue) }
-func waiting(c draw.Canvas, from, to, y vg.Length) { bar(c, from, to, y, 4*px, pale) }
+func (p palette) running(c draw.Canvas, from, to, y vg.Length) { bar(c, from, to, y, 12*px, p.blue) }
+func (p palette) waiting(c draw.Canvas, from, to, y vg.Length) { bar(c, from, to, y, 4*px, p.pale) }
 
 func bar(c draw.Canvas, from, to, y, height vg.Length, fill color.Color) {
 	c.SetColor(fill)
@@ -46,9 +52,9 @@ func bar(c draw.Canvas, from, to, y, height vg.Length, fill color.Color) {
 }
 
 // mark draws a diamond, kept apart from what is under it.
-func mark(c draw.Canvas, x, y vg.Length) {
-	diamond(c, x, y, 9*px, light)
-	diamond(c, x, y, 7*px, orange)
+func (p palette) mark(c draw.Canvas, x, y vg.Length) {
+	diamond(c, x, y, 9*px, p.card)
+	diamond(c, x, y, 7*px, p.orange)
 }
 
 func diamond(c draw.Canvas, x, y, r vg.Length, fill color.Color) {
@@ -76,19 +82,19 @@ func write(c draw.Canvas, x, y vg.Length, style *draw.TextStyle, words string) {
 // dress gives a text the font and the ink of another one.
 func dress(text, like *draw.TextStyle) { text.Font, text.Color = like.Font, like.Color }
 
-func plain(size vg.Length) *draw.TextStyle {
+func (p palette) plain(size vg.Length) *draw.TextStyle {
 	sans := font.Font{Typeface: "Liberation", Variant: "Sans", Size: size * px}
-	return &draw.TextStyle{Color: faint, Font: sans, Handler: plot.DefaultTextHandler}
+	return &draw.TextStyle{Color: p.faint, Font: sans, Handler: plot.DefaultTextHandler}
 }
 
-func strong(size vg.Length) *draw.TextStyle {
-	style := plain(size)
-	style.Color = dark
+func (p palette) strong(size vg.Length) *draw.TextStyle {
+	style := p.plain(size)
+	style.Color = p.ink
 	return style
 }
 
-func bold(size vg.Length) *draw.TextStyle {
-	style := strong(size)
+func (p palette) bold(size vg.Length) *draw.TextStyle {
+	style := p.strong(size)
 	style.Font.Weight = xfont.WeightBold
 	return style
 }

@@ -77,7 +77,7 @@ func TestTimelineEndsWithItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		assert.Equal(t, outcome{status: someFailed, stderr: "demo: AsCompleted: time is up after 150ms\n"},
 			demo(t, "", "-timeline", "-timeout", "150ms"))
-		assert.Equal(t, outcome{status: someFailed, stderr: "demo: Gather: task 4: time is up after 1.7s\n"},
+		assert.Equal(t, outcome{status: someFailed, stderr: "demo: Gather: time is up after 1.7s\n"},
 			demo(t, "", "-timeline", "-timeout", "1.7s"))
 	})
 }
