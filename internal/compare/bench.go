@@ -103,8 +103,11 @@ var coroutines string
 // asyncio runs the benchmarks of Python, where it is installed.
 func asyncio(log io.Writer) error {
 	python, err := exec.LookPath("python3")
-	if err != nil {
+	if errors.Is(err, exec.ErrNotFound) {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	return command(log, python, "-c", coroutines)
 }

@@ -43,7 +43,7 @@ func drawAll(dir, file string) error {
 			return errors.New("no figures of " + p.job + " in " + file)
 		}
 		for suffix, look := range map[string]palette{"": light, "-dark": dark} {
-			g := growth{palette: look, title: p.title, caption: "empty tasks, no limit, GOMAXPROCS=2; median. Measured " + when, curves: curves}
+			g := &growth{palette: look, title: p.title, caption: "empty tasks, no limit, GOMAXPROCS=2; median. Measured " + when, curves: curves}
 			image, err := g.svg()
 			if err != nil {
 				return err
@@ -93,7 +93,7 @@ type growth struct {
 }
 
 // svg draws the picture.
-func (g growth) svg() ([]byte, error) {
+func (g *growth) svg() ([]byte, error) {
 	image := vgsvg.New(width, height)
 	canvas := draw.New(image)
 	g.paintCard(canvas)
@@ -105,8 +105,8 @@ func (g growth) svg() ([]byte, error) {
 	p := plot.New()
 	p.BackgroundColor = nil // the card is there instead
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.LineStyle.Width, p.X.Tick.LineStyle.Width = 0, 0
-	p.Y.LineStyle.Width, p.Y.Tick.LineStyle.Width = 0, 0
+	p.X.Width, p.X.Tick.Width = 0, 0
+	p.Y.Width, p.Y.Tick.Width = 0, 0
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Tick.Label.Font, axis.Tick.Label.Color = g.style(12, g.faint).Font, g.faint
 		axis.Label.TextStyle.Font, axis.Label.TextStyle.Color = axis.Tick.Label.Font, g.faint
@@ -131,7 +131,7 @@ func (g growth) svg() ([]byte, error) {
 		dots.Shape = draw.CircleGlyph{}
 		p.Add(line, dots)
 	}
-	p.Add(names(g))
+	p.Add(names{g})
 	p.X.Padding, p.Y.Padding = 6*px, 6*px
 	p.Y.Min, p.Y.Max = p.Y.Min/1.2, p.Y.Max*1.1
 	p.Draw(draw.Crop(canvas, 16*px, -146*px, 12*px, -76*px))
@@ -144,13 +144,13 @@ func (g growth) svg() ([]byte, error) {
 	return bytes.ReplaceAll(out.Bytes(), family, append(family, ",Arial,Helvetica,sans-serif"...)), err
 }
 
-func (g growth) style(size vg.Length, ink color.Color) draw.TextStyle {
+func (g *growth) style(size vg.Length, ink color.Color) draw.TextStyle {
 	sans := font.Font{Typeface: "Liberation", Variant: "Sans", Size: size * px}
 	return draw.TextStyle{Color: ink, Font: sans, Handler: plot.DefaultTextHandler}
 }
 
 // paintCard draws what the rest stands on.
-func (g growth) paintCard(c draw.Canvas) {
+func (g *growth) paintCard(c draw.Canvas) {
 	const r = 10 * px
 	left, bottom, right, top := px, px, width-px, height-px
 	var path vg.Path
@@ -204,7 +204,7 @@ func thousands(n int) string {
 
 // names writes, at the end of each line, which library it is of and how long it
 // takes there, and moves those apart that would meet.
-type names growth
+type names struct{ *growth }
 
 // Plot implements [plot.Plotter].
 func (n names) Plot(c draw.Canvas, p *plot.Plot) {
@@ -216,7 +216,7 @@ func (n names) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 	spread(heights, 18*px, c.Min.Y, c.Max.Y)
 	for i, curve := range curves {
-		style := growth(n).style(13, n.lines[curve.name])
+		style := n.style(13, n.lines[curve.name])
 		style.YAlign = draw.YCenter
 		if curve.name == "await" {
 			style.Font.Weight = stdfont.WeightBold

@@ -79,8 +79,8 @@ type config struct {
 	// What to show instead of pages, one of them at most.
 	restaurant bool
 	timeline   bool
-	svg        string // the file for the picture; empty: none
 	million    bool
+	svg        string // the file for the picture; empty: none
 
 	trace string // the file for an execution trace; empty: none
 }

@@ -73,7 +73,7 @@ func (look palette) svg(runs []recording) ([]byte, error) {
 func (look palette) panel(run recording, end time.Duration) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil // the card is there instead
-	p.Add(bars{look, run})
+	p.Add(bars{look, &run})
 
 	var marks plot.ConstantTicks
 	for _, t := range ticks(end) {
@@ -99,7 +99,7 @@ func (look palette) panel(run recording, end time.Duration) *plot.Plot {
 // bars are a run that can draw itself.
 type bars struct {
 	palette
-	recording
+	*recording
 }
 
 // Plot draws a bar for each request, and a mark where its result was there.
