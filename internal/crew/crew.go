@@ -91,7 +91,7 @@ type Crew[K, T any] struct {
 	unread   int  // of those, not yet read by the loop; of use only if locked is set
 	workers  int  // launched, and have not left
 	starting bool // a worker was launched or woken, and has not looked around yet
-	resting  bool // a worker waits for work
+	resting  int  // workers that wait for work
 	waiting  bool // a worker waits for its permit
 	reading  bool // the loop waits
 	watching bool // contextEnded is going to run, or does
@@ -278,9 +278,7 @@ func (c *Crew[K, T]) take(w *worker[K, T]) (task Task[T], ok bool) {
 	for !c.ended() {
 		switch {
 		case !c.open():
-			// At most one worker rests; a second would never be needed before
-			// the first.
-			if c.resting || !c.mayOpen() {
+			if c.resting == mostResting || !c.mayOpen() {
 				c.leave()
 				return nil, false
 			}
@@ -327,8 +325,8 @@ func (c *Crew[K, T]) addWorker() (launch bool) {
 	if c.starting || !c.open() || c.ended() {
 		return false
 	}
-	if c.resting {
-		c.resting = false
+	if c.resting > 0 {
+		c.resting--
 		c.starting = true
 		c.work.Signal()
 		return false
@@ -341,14 +339,19 @@ func (c *Crew[K, T]) addWorker() (launch bool) {
 	return true
 }
 
-// rest waits until addWorker or Stop wakes the worker. They take back resting:
-// by the time the worker goes on, another one may rest.
+// mostResting is how many workers rest; others leave. With one, the worker that
+// is launched beside it for several tasks, and comes too late for any, leaves
+// each time, and is launched anew for the next few.
+const mostResting = 2
+
+// rest waits until addWorker or Stop wakes the worker. They count it down: by
+// the time it goes on, another one may rest in its place.
 func (c *Crew[K, T]) rest() {
 	assertLocked(c.mu)
 	if c.work == nil {
 		c.work = &cond{L: c.mu}
 	}
-	c.resting = true
+	c.resting++
 	c.work.Wait()
 	c.starting = false
 	c.mu.Unlock()

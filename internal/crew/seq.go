@@ -206,9 +206,11 @@ func (f *feeder[K, T]) free() bool {
 	return f.count < f.room && c.running+f.count < c.config.Limit && c.unread+f.count < c.most
 }
 
-// tell wakes the feeder if it waits, and need not wait any longer.
+// tell wakes the feeder if it waits, and need not wait any longer. While tasks
+// that it has handed over wait for their workers, which are on their way, it
+// is left to sleep: so it brings several tasks each time it wakes.
 func (f *feeder[K, T]) tell() {
-	if f.waiting && (f.crew.ended() || f.free()) {
+	if f.waiting && (f.crew.ended() || f.count == 0 && f.free()) {
 		f.waiting = false
 		f.places.Signal()
 	}

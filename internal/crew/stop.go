@@ -27,9 +27,9 @@ func (c *Crew[K, T]) Stop() {
 	c.cancel(cause)
 
 	c.mu.Lock()
-	if c.resting {
-		c.resting = false
-		c.work.Signal()
+	if c.resting > 0 {
+		c.resting = 0
+		c.work.Broadcast()
 	}
 	c.tellFeeder()
 	for c.outstanding() {

@@ -41,7 +41,9 @@ var mutants = []mutant{
 	{"taking a task does not wake the feeder", "", "crew", []string{"c.tellFeeder() // who waits if", "// who waits if"}},
 	{"reading a result does not wake the feeder", "", "loop", []string{"launch := ok && c.addWorker()\n\tc.tellFeeder()", "launch := ok && c.addWorker()"}},
 	{"Stop does not wake the feeder", "", "stop", []string{"c.tellFeeder()\n\tfor", "for"}},
-	{"Stop does not wake the worker that rests", "", "stop", []string{"c.resting = false\n\t\tc.work.Signal()", "c.resting = false"}},
+	{"Stop wakes one of the workers that rest", "", "stop", []string{"c.work.Broadcast()", "c.work.Signal()"}},
+	{"the feeder is told while nothing is handed over alone, and never else", "", "seq", []string{"f.count == 0 && f.free()", "f.count > 0 && f.free()"}},
+	{"Stop does not wake the workers that rest", "", "stop", []string{"c.resting = 0\n\t\tc.work.Broadcast()", "c.resting = 0"}},
 	{"the end of the feeder does not wake the loop", "", "seq", []string{"f.pulling, f.inStep = false, false\n\t\tc.tellLoop()", "f.pulling, f.inStep = false, false"}},
 	{"the end of OnCancel does not wake the loop", "", "stop", []string{"c.watching = false\n\t\tc.tellLoop()", "c.watching = false"}},
 	{"the end of the context does not wake the loop", "the end of OnCancel wakes it a moment later", "stop", []string{"c.mu.Lock()\n\tc.tellLoop()\n\tc.tellFeeder()", "c.mu.Lock()\n\tc.tellFeeder()"}},
@@ -50,7 +52,7 @@ var mutants = []mutant{
 
 	// Looks and waits that are not one step.
 	{"the loop looks, unlocks, and waits", "", "loop", []string{"c.reading = true\n\t\tc.news.Wait()", "c.mu.Unlock()\n\t\tc.mu.Lock()\n\t\tc.reading = true\n\t\tc.news.Wait()"}},
-	{"a worker looks, unlocks, and rests", "", "crew", []string{"c.resting = true\n\tc.work.Wait()", "c.mu.Unlock()\n\tc.mu.Lock()\n\tc.resting = true\n\tc.work.Wait()"}},
+	{"a worker looks, unlocks, and rests", "", "crew", []string{"c.resting++\n\tc.work.Wait()", "c.mu.Unlock()\n\tc.mu.Lock()\n\tc.resting++\n\tc.work.Wait()"}},
 	{"the feeder looks, unlocks, and waits", "", "seq", []string{"f.waiting = true\n\t\tf.places.Wait()", "c.mu.Unlock()\n\t\tc.mu.Lock()\n\t\tf.waiting = true\n\t\tf.places.Wait()"}},
 	{"the end of a task is counted, and its result put later", "", "crew", []string{"default:\n\t\tc.store(w.n, w.item)", "default:\n\t\tc.mu.Unlock()\n\t\tc.mu.Lock()\n\t\tc.store(w.n, w.item)"}},
 	{"Stop looks only once", "", "stop", []string{"for c.outstanding() {", "if c.outstanding() {"}},
