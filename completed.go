@@ -1,6 +1,6 @@
-// Package await runs Go functions concurrently. A range loop gets their results
-// as they finish, or they come all together in input order. It is to Go what
-// as_completed and gather are to Python's asyncio.
+// Package await runs Go functions concurrently. Their results arrive in a range
+// loop, in finish order or in input order, or all at once in a slice. It is to
+// Go what as_completed and gather are to Python's asyncio.
 //
 //	for i, r := range await.AsCompleted(ctx, await.Tasks(urls, fetch), await.Limit(8)) {
 //		if r.Err != nil {
@@ -12,9 +12,10 @@
 //
 // # Functions
 //
-// A [Task] is a function. Tasks come from a slice, from an iterator that is
-// pulled lazily, or from a [Queue] to which tasks can be added while it runs.
-// The functions differ in that, and in how the results come back:
+// A [Task] is a function that takes a context and returns a value and an error.
+// Tasks come from a slice, from an iterator that is pulled lazily, or from a
+// [Queue] to which tasks can be added while it runs. The functions differ in
+// where tasks come from and in how results are returned:
 //
 //   - [AsCompleted], [AsCompletedSeq], [Queue.AsCompleted]: each result to a
 //     loop, in the order in which the tasks finish
@@ -25,14 +26,14 @@
 //   - [First]: the first success
 //   - [Gather2], [Gather3]: like Gather, for values of different types
 //
-// [Tasks], [Times], [TaskSeq] and [TaskSeq2] make tasks of inputs and one
+// [Tasks], [Times], [TaskSeq] and [TaskSeq2] make tasks from inputs and one
 // function. [Option] values such as [Limit] change how a call runs its tasks.
 //
-// Without [Limit] all tasks of a list run at once: 20,000 tasks that each open
-// a file need 20,000 file descriptors. A task never waits for another one unless a
-// limit says so. A goroutine that has finished one task may run another, so a
-// task must leave its goroutine as it found it: no [runtime.LockOSThread]
-// without its unlock, no profiler labels left behind.
+// Without a limit, no task waits for another: all tasks of a list run at once,
+// and 20,000 tasks that each open a file need 20,000 file descriptors. See
+// [Limit]. A goroutine that has finished one task may run another, so a task
+// must leave its goroutine as it found it: no [runtime.LockOSThread] without
+// its unlock, no profiler labels left behind.
 //
 // # Leaving the loop
 //
@@ -42,11 +43,12 @@
 // The loop ends when all tasks are done, or earlier: by break, return, goto, a
 // panic or [runtime.Goexit] in the body, or the stop function of [iter.Pull2].
 // However it ends, the tasks' context is canceled, no further task starts, and
-// control leaves the loop only when every task that was running has returned,
-// and the sequence's step too. So nothing of the call outlives the loop, and
-// there is nothing to close. A task that ignores its context delays the end;
-// see [Detach]. What a task waits for besides its context can be woken by
-// [OnCancel].
+// control leaves the loop only after every running task has returned, and so
+// has the current step of the sequence: the code that it runs between two calls
+// of yield. So nothing of the call outlives the loop, and there is nothing to
+// close. Results that have not been read are dropped; [OnDiscard] gets their
+// values. A task that ignores its context delays the end; see [Detach].
+// [OnCancel] can wake a task that waits for something other than its context.
 //
 // What is tied to a task's context cannot be used after the end: the Body of an
 // http.Response, for one, or sql.Rows. Read it in the task, or in the body of
@@ -57,10 +59,17 @@
 // Every task gets a context that is a child of the caller's. When the caller's
 // context ends, no further task starts. Running tasks are waited for, and their
 // results are delivered, as are those of tasks that finished earlier. Each task
-// of a list that never ran has an error that matches [ErrNotStarted], the cause
-// of the context and its Err. A loop over a sequence that was cut short ends
-// with such a result too (see [AsCompletedSeq]), so it does not look like one
-// that finished. Tasks of a [Queue] that have not started remain there.
+// of a list that did not start gets an error that matches [ErrNotStarted],
+// context.Cause(ctx) and ctx.Err() under [errors.Is]. A loop over a sequence
+// that was cut short ends with such a result too (see [AsCompletedSeq]). Tasks
+// of a [Queue] that have not started remain there. So this tells whether a loop
+// was cut short, which ctx.Err() does not: ctx can end while the last tasks run.
+//
+//	cut := false
+//	for input, r := range results {
+//		cut = cut || errors.Is(r.Err, await.ErrNotStarted)
+//		...
+//	}
 //
 // [context.Cause] of a task's context tells why it ended: [ErrStopped] when the
 // loop has ended, the [*TaskError] that made a Gather fail, the [*PanicError]
@@ -74,9 +83,9 @@
 //
 // A task's panic is never lost. The context of the other tasks is canceled at
 // once, with the [*PanicError] as its cause. When those that run have returned,
-// the call panics with it on the caller's goroutine, before any result that has
-// not been read. The value carries the stack of the task. With [Recover] a
-// panic is an error like any other.
+// the call panics with it on the caller's goroutine; results that have not been
+// delivered by then are not delivered. The value carries the stack of the task.
+// With [Recover] a panic is an error like any other.
 //
 // This differs from errgroup, where a task's panic crashes the program:
 // golang.org/x/sync v0.14.0 raised it in Wait (golang/go#53757), and v0.16.0
@@ -85,14 +94,14 @@
 // the stack travels along, and the other tasks are canceled.
 //
 // A task that calls [runtime.Goexit], as a test's t.FailNow does, has the error
-// [ErrGoexit]. Nothing hangs, and its place under a limit is free again.
+// [ErrGoexit]. Nothing hangs, and its slot is free again.
 //
 // # Cost
 //
 // A call on a list without options allocates five or six times, whatever the
-// number of tasks, and memory for the results. A task that returns at once
-// costs about as much as a send on a channel. Results wait in memory until the
-// loop reads them or ends.
+// number of tasks, plus memory for the results. A task that returns at once
+// costs about as much as a send and a receive on a channel. A task that blocks
+// costs a goroutine. Results wait in memory until the loop reads them or ends.
 //
 // Recipes for retries, timeouts, rate limits, progress bars, traces and more
 // are in internal/recipes of the repository.
@@ -121,21 +130,20 @@ type Result[T any] struct {
 //
 // Calling AsCompleted starts nothing; the range statement does, or the first
 // call of next of [iter.Pull2]. Ranging again runs the tasks again, and several
-// goroutines may range over the same value at once, each a run of its own. Do
-// not modify the slice while a loop over it runs. A task that occurs twice in
-// the slice runs twice. Options are read at the call.
+// goroutines may range over the same value at once; each runs the tasks for
+// itself. Do not modify the slice while a loop over it runs. A task that occurs
+// twice in the slice runs twice. Options take effect when AsCompleted is
+// called, not when it is ranged over.
 //
 // The loop blocks until the next task has finished. A slow loop does not delay
-// tasks: results wait in a buffer with room for all of them, unless [Buffer]
-// says less. A failed task is a result like any other, and the loop goes on.
-// What a task wrote before it returned is visible to the body that gets its
-// result.
+// tasks: results wait in a buffer with room for all of them, unless a limit and
+// [Buffer] say less. A failed task is a result like any other, and the loop
+// goes on. A task's return happens before the body receives its result.
 //
 // Leaving the loop cancels the running tasks and waits for them. When ctx ends,
 // the results of tasks that have started come first; then, in input order, the
-// others, with an error that matches [ErrNotStarted], the cause of ctx and
-// ctx.Err(). A task's panic ends the loop and is raised again, as the package
-// comment says.
+// others, with [ErrNotStarted]. A task's panic ends the loop and is raised
+// again; see "Panics" in the package documentation.
 //
 // AsCompleted panics at once if ctx, a task or an option is nil.
 func AsCompleted[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.Seq2[int, Result[T]] {
@@ -171,8 +179,8 @@ func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.S
 // body of the loop runs: what both use needs a lock. The next task is pulled
 // only when there is a free slot for it. With [Limit] n, at most n tasks run,
 // and at most n + b are started and not yet yielded, where b is set by [Buffer]
-// and n by default; then the sequence waits for the loop. [Within] a limiter
-// pulls one task more, which waits for its slot. Without a limit, nothing
+// and is n by default; then the sequence waits for the loop. With [Within], one
+// more task may be pulled; it waits for its slot. Without a limit, nothing
 // holds the sequence back.
 //
 // When the loop has ended, nothing of the sequence runs, and what it deferred
@@ -181,14 +189,16 @@ func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.S
 // sequence can block, as on a channel, let it watch a context that [OnCancel]
 // cancels; or use [Detach], which does not wait.
 //
-// When ctx ends, running tasks are waited for, and so is a step of the
-// sequence. Every task that the sequence has offered yields one result: those
-// that have not started come last, with an error that matches [ErrNotStarted].
-// If there is none of those, and the sequence has not ended, it is asked for
-// one task more, which is not started. So a loop that was cut short always
-// ends with such a result, under a real key. (With Detach nothing is awaited or
-// asked.) A sequence that itself ends because of a context should say so by
-// offering an error; see [TaskSeq2].
+// When ctx ends, running tasks are waited for, and so is the current step of
+// the sequence. Every task that the sequence has yielded has one result; those
+// that have not started come last, with [ErrNotStarted]. If there are none of
+// these, and the sequence has not ended, one more task is pulled but not
+// started, to mark the cut; if the sequence blocks, so does this. So the last
+// result of a loop that ctx has cut short matches ErrNotStarted, with that
+// task's key. There are two exceptions. With Detach nothing is awaited, and no
+// more task is pulled. And a sequence that ends by itself when ctx does looks
+// complete: it should yield a last task, with ctx.Err() if it is one for
+// [TaskSeq2], whose result is then ErrNotStarted.
 //
 // A panic in the sequence, or a nil task, is raised again as a task's panic is,
 // and so is a sequence's [runtime.Goexit], as a [*PanicError] with the Value
@@ -204,8 +214,8 @@ func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], 
 
 // InOrderSeq is [InOrder] for a sequence of tasks, as [AsCompletedSeq] is
 // [AsCompleted] for one. With [Limit] n and [Buffer] b, at most n + b tasks are
-// started and not yet yielded, even if the first of them is slow; and while
-// there are fewer, n run.
+// started and not yet yielded, even if the first of them is slow. As long as
+// that leaves room, n tasks run.
 //
 // InOrderSeq panics at once if ctx, the sequence or an option is nil.
 func InOrderSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {

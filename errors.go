@@ -16,19 +16,17 @@ import (
 // so its value is zero.
 var ErrGoexit = errors.New("await: the task called runtime.Goexit")
 
-// ErrNotStarted is the error of a task that never ran because the caller's
+// ErrNotStarted is the error of a task that did not start because the caller's
 // context ended first. The error in the result wraps it: under [errors.Is] it
-// matches ErrNotStarted, the [context.Cause] of the caller's context, and its
-// Err.
+// matches ErrNotStarted, context.Cause(ctx) and ctx.Err().
 //
-// It also matches the error of a task that did run and returned the error of a
-// call of its own. A task that wraps such an error with %v instead of %w keeps
-// the two apart; of Gather's errors, [*TaskError] has the Index.
+// A task that ran also matches if it returned such an error from a nested call.
+// To distinguish the two, wrap the nested error with %v.
 var ErrNotStarted = errors.New("await: the task was not started")
 
 // ErrStopped is the [context.Cause] of a task's context when the loop over the
 // results has ended: by break, return, a panic, or because everything is done.
-// A call gets it as an error only from a task that returned it.
+// Calls do not return it, unless a task has.
 var ErrStopped = errors.New("await: the loop over the results has ended")
 
 // ErrNoTasks is what [First] returns when there was no result at all.
@@ -47,7 +45,7 @@ var ErrNoTasks = errors.New("await: no tasks")
 //	}
 type TaskError struct {
 	Index int   // of the task, from 0
-	Err   error // what it returned, or why it did not return: see Result
+	Err   error // returned by the task, or why there is none: see Result
 }
 
 // Error returns the text of Err.

@@ -16,19 +16,20 @@ import (
 // happened first wins: it is returned as a [*TaskError] with the index of its
 // task. The other tasks are canceled at once, with that error as the cause, and
 // nothing further starts. Errors that they return because of that never
-// replace it. If ctx ends first, the error is that of a task that gave up, or
-// of the first task that never ran; the latter matches [ErrNotStarted], the
-// cause of ctx and ctx.Err().
+// replace it. If ctx ends first, the error is that of the first task to fail, or
+// else of the first that did not start, with [ErrNotStarted]. If all tasks
+// succeed, it is nil.
 //
 // The slice always has one slot per task: the values of those that succeeded,
-// and zero for the others ([Settle] tells which is which). For no tasks it is
-// empty, and the error is nil. What a task wrote before it returned is visible
-// after the call. A value that is tied to the tasks' context, such as a
+// and zero for the others ([Settle] tells which is which). If values must be
+// closed, the caller has to close those in the slice even if there is an error.
+// For no tasks the slice is empty, and the error is nil. The tasks' returns
+// happen before that of Gather. A value that is tied to the tasks' context, such as a
 // response with an unread body, cannot be used after the call. With [Detach],
 // tasks that still run are not waited for, and their values are zero.
 //
-// A task's panic is raised again, as the package comment says. Gather panics at
-// once if ctx, a task or an option is nil.
+// A task's panic is raised again; see "Panics" in the package documentation.
+// Gather panics at once if ctx, a task or an option is nil.
 func Gather[T any](ctx context.Context, tasks []Task[T], opts ...Option) ([]T, error) {
 	opts = check(ctx, tasks, opts)
 	values := make([]T, len(tasks))
@@ -37,17 +38,16 @@ func Gather[T any](ctx context.Context, tasks []Task[T], opts ...Option) ([]T, e
 }
 
 // Settle runs the tasks concurrently and returns every outcome, in input order.
-// It never cancels: a failed task has no effect on the others.
+// A failed task does not cancel the others.
 //
 // It blocks until every task that has started has returned. There is one result
 // per task, in one of three states: a value; an error; or, if ctx ended before
-// the task ran, an error that matches [ErrNotStarted], the cause of ctx and
-// ctx.Err(). With [Detach], tasks that still run when ctx ends are not waited
-// for; their error matches the cause of ctx and ctx.Err(). What a task wrote
-// before it returned is visible after the call.
+// the task started, [ErrNotStarted]. With [Detach], tasks that still run when
+// ctx ends are not waited for; their error matches context.Cause(ctx) and
+// ctx.Err(). The tasks' returns happen before that of Settle.
 //
-// A task's panic is raised again, as the package comment says. Settle panics at
-// once if ctx, a task or an option is nil.
+// A task's panic is raised again; see "Panics" in the package documentation.
+// Settle panics at once if ctx, a task or an option is nil.
 func Settle[T any](ctx context.Context, tasks []Task[T], opts ...Option) []Result[T] {
 	opts = check(ctx, tasks, opts)
 	values, errs := make([]T, len(tasks)), make([]error, len(tasks))
@@ -63,7 +63,8 @@ func Settle[T any](ctx context.Context, tasks []Task[T], opts ...Option) []Resul
 // zero for a task that did not succeed, and the first error: a [*TaskError]
 // with index 0 or 1.
 //
-// It does not take [OnDiscard], which is for values of one type.
+// Gather2 panics at once if it is given [OnDiscard], which is for values of one
+// type.
 func Gather2[A, B any](ctx context.Context, a Task[A], b Task[B], opts ...Option) (A, B, error) {
 	values, err := gatherBoxed(ctx, "Gather2", []Task[any]{boxed(0, a), boxed(1, b)}, opts)
 	return unboxed[A](values[0]), unboxed[B](values[1]), err
@@ -101,12 +102,12 @@ func unboxed[T any](value any) T {
 
 // First returns the key and the value of the first success among results, as
 // from [AsCompleted], and leaves the loop there: the other tasks are canceled
-// and waited for (with [Detach], not waited for). If they can succeed too,
-// [OnDiscard] gets their values.
+// and waited for (with [Detach], not waited for). Values of those that succeed
+// all the same are dropped; to close them, give the loop an [OnDiscard].
 //
-// If every result is an error, First returns all of them joined (see
-// [errors.Join]), each with its key: "task 3: connection refused". Tasks that
-// never ran are counted in one line. If there are no results at all, it returns
+// If every result is an error, First returns a zero key and value, and all
+// errors joined (see [errors.Join]), each with its key: "task 3: connection
+// refused". Tasks that did not start are counted in one line. If there are no results at all, it returns
 // [ErrNoTasks]. Errors are held in memory until a task succeeds; then they are
 // dropped.
 //

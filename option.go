@@ -7,8 +7,8 @@ import (
 	"github.com/ascompleted/await/internal/crew"
 )
 
-// Option changes how a call runs its tasks. If one kind is given more than once,
-// the last counts; of [OnCancel] and [OnDiscard] all do.
+// Option changes how a call runs its tasks. If an option is repeated, the last
+// one applies. [OnCancel] and [OnDiscard] accumulate.
 type Option interface {
 	apply(*crew.Config)
 }
@@ -44,7 +44,8 @@ func (onDiscard[T]) value() reflect.Type    { return reflect.TypeFor[T]() }
 // Limit lets at most n tasks of the call run at once. While there are n tasks
 // to run, and [Buffer] has room, exactly n run. Tasks start in input order.
 //
-// Default: no limit; all tasks run at once. Limit panics if n < 1.
+// Default: no limit; all tasks run at once. Limit panics if n < 1; to run
+// without a limit, leave it out.
 func Limit(n int) Option {
 	if n < 1 {
 		panic(fmt.Sprintf("await: Limit(%d): the limit must be at least 1", n))
@@ -53,15 +54,15 @@ func Limit(n int) Option {
 }
 
 // Buffer lets tasks run ahead of the loop by n results: with a [Limit] of l, at
-// most l + n tasks are started and not yet yielded, and while there are fewer,
-// l run. A result counts as yielded when the body of the loop is entered.
+// most l + n tasks are started and not yet yielded. As long as that leaves room,
+// l tasks run. A result counts as yielded when the body of the loop is entered.
 // Without a Limit, [Within] a limiter for l tasks counts as the limit. Without
 // either, all tasks start at once, and Buffer has no effect. [Gather] and
 // [Settle] ignore it.
 //
 // Default: for a list, as many as there are tasks, so that a slow loop never
-// delays them; for a sequence or a [Queue], the same number as the limit.
-// Buffer panics if n < 0.
+// delays them; for a sequence or a [Queue], the same number as the limit, or no
+// bound if there is no limit. Buffer panics if n < 0.
 func Buffer(n int) Option {
 	if n < 0 {
 		panic(fmt.Sprintf("await: Buffer(%d): the buffer must not be negative", n))
@@ -71,8 +72,9 @@ func Buffer(n int) Option {
 
 // Within makes each task of the call also acquire a slot of l, which other
 // calls may share. The task releases it when it ends, by return, panic or
-// [runtime.Goexit]. Tasks that wait get their slots in the order in which they
-// asked, one task of each call at a time. The wait ends with the context.
+// [runtime.Goexit]. Each call has at most one task that waits for a slot, and
+// waiting tasks are served first come, first served. The wait ends with the
+// context.
 //
 // Calls may be nested. While a task that holds a slot of l runs a call of its
 // own Within(l), it lends its slot to the tasks of that call. So a nested call
@@ -117,7 +119,7 @@ func Name(s string) Option { return name(s) }
 // Detach lets the call end before its tasks do. The end cancels running tasks,
 // and a sequence in the middle of a step, but does not wait for them. Their
 // late results are dropped ([OnDiscard] gets the values), and their goroutines
-// end by themselves. When the caller's context ends, tasks that still run yield
+// exit when the tasks return. When the caller's context ends, tasks that still run yield
 // at once, in the order in which they started, with an error that matches the
 // context's cause and its Err. When a task panics, the call panics at once. A
 // panic after the call has returned crashes the program, as in any goroutine.
@@ -130,9 +132,9 @@ func Name(s string) Option { return name(s) }
 // Default: the end of a call waits for every running task.
 func Detach() Option { return detach{} }
 
-// Recover turns a task's panic into the error of its result, a [*PanicError]. It
-// cancels nothing (but as an error it makes a [Gather] fail). A panic of a
-// sequence, which belongs to no task, is raised all the same.
+// Recover turns a task's panic into the error of its result, a [*PanicError].
+// Other tasks continue, except in [Gather], which fails as for any error. A
+// panic in the sequence, which belongs to no task, is still raised.
 //
 // Default: a panic cancels the other tasks and is raised again on the caller's
 // goroutine.
@@ -141,8 +143,8 @@ func Recover() Option { return recoverAll{} }
 // OnCancel calls f once in each run, as soon as the tasks' context ends: the loop
 // is left, a task panics, a Gather fails, the caller's context ends, or all is
 // done, which is after the last result has been yielded. f is called on a
-// goroutine of the call, also if there are no tasks or the context has ended
-// before. Several are all called, in the order given.
+// goroutine of the call, even if there are no tasks or ctx has already ended.
+// If OnCancel is given more than once, each f is called, in order.
 //
 // It wakes what a task or a sequence waits for besides the tasks' context. So
 // the end of the loop need not wait for a sequence that reads from a channel,
@@ -152,9 +154,9 @@ func Recover() Option { return recoverAll{} }
 //	results := await.AsCompletedSeq(ctx, receive(reading, jobs), await.Limit(8), await.OnCancel(cancel))
 //
 // The same goes for two stages, where the first runs in the context that f
-// cancels, and for a reader that knows no context, if f closes it. A reader that
-// nothing can wake, as of a terminal, belongs in a goroutine of your own that
-// sends on a channel.
+// cancels, and for a reader that knows no context, if closing it ends the Read.
+// If nothing can wake a reader, such as one of os.Stdin, run it in a goroutine
+// of your own that sends on a channel.
 //
 // The end of the call waits for f, with [Detach] too, so f must not wait for the
 // end. A panic in f is raised by the call; [runtime.Goexit] counts as return.
@@ -167,22 +169,27 @@ func OnCancel(f func()) Option {
 	return onCancel(f)
 }
 
-// OnDiscard calls f with every value that does not reach the caller, exactly
-// once. It is for values that must be closed, such as connections and files. A
-// value does not reach the caller if its task returned no error, and finished
-// after the loop was left, or its result was still unread then, or it came late
-// with [Detach], or [Gather] or [Settle] panics. A result that was yielded, to
-// [First] too, has reached the caller, and so has one in a slice that Gather or
-// Settle returns. A [Queue] without Detach keeps its results for the next loop
-// instead.
+// OnDiscard calls f, exactly once, with every value of a successful task that
+// does not reach the caller. It is for values that must be closed, such as
+// connections and files. A value does not reach the caller if
+//
+//   - the task finished after the loop was left,
+//   - or its result had not been read by then,
+//   - or it came late with [Detach],
+//   - or [Gather] or [Settle] panics.
+//
+// A result that was yielded, to [First] too, has reached the caller, and so has
+// one in a slice that Gather or Settle returns, with an error or not. A value
+// that comes with an error is never discarded. A [Queue] without Detach keeps
+// its results for the next loop instead.
 //
 // f is called at the end of the call, on the caller's goroutine, one value at a
 // time in the order in which the tasks finished, after all tasks, the sequence
 // and [OnCancel] have ended. Late values of a detached call are discarded on
 // the goroutines of their tasks, perhaps several at once. Every value is
 // discarded even if f panics; the first panic is raised, unless there is one of
-// a task or of the loop's body, which comes first. Several are all called, in
-// the order given.
+// a task or of the loop's body, which comes first. If OnDiscard is given more
+// than once, each f is called, in order.
 //
 // Default: values that do not reach the caller are dropped. OnDiscard panics if
 // f is nil. The call panics if its tasks do not return a T, and [Gather2] and

@@ -36,17 +36,20 @@ func (q *Queue[K, T]) Len() int { return q.queue.Len() }
 // [AsCompletedSeq].
 //
 // The loop ends when Len is 0: every task added so far has been yielded, and
-// the body has added no more.
+// the body has added no more. It does not wait for other goroutines to add; a
+// task that is added later stays in the queue. For work that keeps coming, range
+// over a sequence that reads a channel, with [AsCompletedSeq].
 //
 // Every Add yields exactly one result, over however many loops. If a loop is
 // left, or ctx ends, tasks that have not started remain in the queue. Results
-// of tasks that had started and were not yielded come first in the next loop,
-// and count toward its limit and buffer. A task that was canceled by the end of
-// its loop comes with the error it returned; add it again to run it again. If a
-// task's panic is raised, that is its result. With [Detach], what a loop leaves
-// behind counts as yielded.
+// of tasks that had started and were not yielded come first in the next loop;
+// until they are read, so many fewer tasks can start under its limit and
+// buffer. A task that was canceled by the end of its loop comes with the error
+// it returned; add it again to run it again. A task whose panic was raised
+// yields nothing more. With [Detach], what a loop leaves behind counts as
+// yielded.
 //
-// One loop at a time can range over a queue: a second panics. AsCompleted
+// Only one loop may range over a queue at a time; a second panics. AsCompleted
 // panics at once if ctx or an option is nil.
 func (q *Queue[K, T]) AsCompleted(ctx context.Context, opts ...Option) iter.Seq2[K, Result[T]] {
 	opts = check[T](ctx, nil, opts)

@@ -48,9 +48,8 @@ func Times[T any](n int, fn func(ctx context.Context, i int) (T, error)) []Task[
 	return tasks
 }
 
-// TaskSeq pairs each input with a task that calls fn with it. Inputs are
-// pulled lazily, as the sequence itself is. fn may be called from several
-// goroutines at once.
+// TaskSeq pairs each input with a task that calls fn with it. An input is pulled
+// only when its task is. fn may be called from several goroutines at once.
 //
 // TaskSeq panics if inputs or fn is nil.
 func TaskSeq[In, T any](inputs iter.Seq[In], fn func(context.Context, In) (T, error)) iter.Seq2[In, Task[T]] {
@@ -71,8 +70,9 @@ func TaskSeq[In, T any](inputs iter.Seq[In], fn func(context.Context, In) (T, er
 
 // TaskSeq2 is [TaskSeq] for inputs that can fail, such as the lines of a file,
 // the rows of a query or the pages of an API. An input that comes with an
-// error makes a task that returns this error without calling fn. So the loop
-// gets the error as the result of that key.
+// error makes a task that returns this error without calling fn, so the loop
+// gets it as the result of that key. (If the context of the call ends before,
+// the result is [ErrNotStarted], as for any task that did not start.)
 //
 // TaskSeq2 panics if inputs or fn is nil.
 func TaskSeq2[In, T any](inputs iter.Seq2[In, error], fn func(context.Context, In) (T, error)) iter.Seq2[In, Task[T]] {

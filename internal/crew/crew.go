@@ -53,45 +53,25 @@ type source[K, T any] interface {
 }
 
 // Crew is one run: the goroutines that run the tasks of one call, and what
-// they share with the loop.
+// they share with the loop. What every step touches comes first: a worker pays
+// for each cache line that another core has written.
 type Crew[K, T any] struct {
-	// Set before the run, and only read in it.
-	config  *Config
-	parent  context.Context // the caller's
-	ctx     context.Context // of every task; a child of parent
-	cancel  context.CancelCauseFunc
-	unwatch func() bool // keeps contextEnded from being called; nil if it never is
-	body    func()      // serve, as a value made once, so that a launch allocates nothing
-	source  source[K, T]
-	feeder  *feeder[K, T] // of a sequence; else nil
-	queue   *Queue[K, T]  // whose run this is; else nil
-	slots   *slots[T]     // where results go that nobody reads before the end; else nil
-	outer   *permit       // of the task that made the call, in the call's limiter; else nil
-	most    int           // tasks taken and not yet read by the loop
-	traced  traced
+	// Set before the run, and only read in it; more of that below.
+	config *Config
+	parent context.Context // the caller's
+	ctx    context.Context // of every task; a child of parent
+	slots  *slots[T]       // where results go that nobody reads before the end; else nil
+	source source[K, T]
 
-	locked   bool // the loop takes the lock for each result, because unread counts
-	labels   bool // workers set their profiler labels
-	failFast bool // the first error stops the run
-
-	// The loop's own.
-	returned   bool       // the body has neither panicked nor called runtime.Goexit
-	panicked   atomicBool // there are panics: set under the lock, for the loop, which reads without it
-	notStarted error      // of tasks that never ran
-	collected  *[]T       // values that reach the caller only if the call returns
-
-	// The lock guards the rest. A queue's is that of its runs.
-	mu   *mutex
-	own  mutex
-	work *cond // for the worker that rests; made when one does
-	news cond  // for the loop: see reading
-
+	// The lock guards what follows. A queue's is that of its runs.
+	mu       *mutex
+	own      mutex
 	taken    int  // tasks taken from the source
 	running  int  // of those, not yet ended
 	unread   int  // of those, not yet read by the loop; of use only if locked is set
 	workers  int  // launched, and have not left
-	starting bool // a worker was launched or woken, and has not looked around yet
 	resting  int  // workers that wait for work
+	starting bool // a worker was launched or woken, and has not looked around yet
 	waiting  bool // a worker waits for its permit
 	reading  bool // the loop waits
 	watching bool // contextEnded is going to run, or does
@@ -100,13 +80,35 @@ type Crew[K, T any] struct {
 	gone     bool // the run has ended: nobody will see a panic
 	deserted bool // results no longer reach the loop
 
-	failed   error      // why failFast has stopped the run
-	panics   *panics    // of tasks and of the sequence; nil if there are none
-	late     *recovered // the first panic of a function of OnCancel or OnDiscard
-	inFlight map[int]K  // with Detach, the keys of the tasks that run, by number
+	news cond  // for the loop: see reading
+	work *cond // for the workers that rest; made when one does
 
-	buffer buffer[Item[K, T]]
-	window *window[Item[K, T]] // in place of buffer, if results are read in input order
+	buffer   buffer[Item[K, T]]
+	window   *window[Item[K, T]] // in place of buffer, if results are read in input order
+	inFlight map[int]K           // with Detach, the keys of the tasks that run, by number
+
+	failed error      // why failFast has stopped the run
+	panics *panics    // of tasks and of the sequence; nil if there are none
+	late   *recovered // the first panic of a function of OnCancel or OnDiscard
+
+	// Set before the run, and only read in it.
+	feeder   *feeder[K, T] // of a sequence; else nil
+	queue    *Queue[K, T]  // whose run this is; else nil
+	most     int           // tasks taken and not yet read by the loop
+	locked   bool          // the loop takes the lock for each result, because unread counts
+	labels   bool          // workers set their profiler labels
+	failFast bool          // the first error stops the run
+	outer    *permit       // of the task that made the call, in the call's limiter; else nil
+	cancel   context.CancelCauseFunc
+	unwatch  func() bool // keeps contextEnded from being called; nil if it never is
+	body     func()      // serve, as a value made once, so that a launch allocates nothing
+	traced   traced
+
+	// The loop's own.
+	returned   bool       // the body has neither panicked nor called runtime.Goexit
+	panicked   atomicBool // there are panics: set under the lock, for the loop, which reads without it
+	notStarted error      // of tasks that never ran
+	collected  *[]T       // values that reach the caller only if the call returns
 }
 
 // init readies a run of a source.
