@@ -165,7 +165,7 @@ func keyText(key any) string {
 		return text
 	}
 	end := most - len("…")
-	for !utf8.RuneStart(text[end]) {
+	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}
 	return text[:end] + "…"

@@ -252,24 +252,22 @@ func (c *Crew[K, T]) fail(n int, err error) {
 	c.stopped = true
 }
 
-// followUp does what follows a result and needs no lock. The permit goes back
-// last: a failure must have canceled the others when the next one gets it.
+// followUp does what follows a result and needs no lock. A failure must have
+// canceled the others when the next one gets the permit.
 func (c *Crew[K, T]) followUp(w *worker[K, T]) {
 	if w.failed {
 		w.failed = false
 		c.cancel(c.failed)
 	}
+	if w.permit != nil {
+		w.permit.release()
+		w.permit = nil
+	}
 	if w.discard {
 		w.discard = false
 		value := w.item.Value
 		w.item = Item[K, T]{}
-		for _, f := range c.config.OnDiscard {
-			f.(func(T))(value)
-		}
-	}
-	if w.permit != nil {
-		w.permit.release()
-		w.permit = nil
+		c.discardLate(value)
 	}
 }
 

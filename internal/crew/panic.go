@@ -66,6 +66,9 @@ func (c *Crew[K, T]) report(r *recovered) {
 	c.mu.Lock()
 	if c.gone {
 		c.mu.Unlock()
+		if r.value == any(c.config.Errors.Goexit) { // the sequence has ended its goroutine, and nothing else
+			return
+		}
 		panic(r.err(c.config.Errors))
 	}
 	if c.panics == nil {

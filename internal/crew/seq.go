@@ -136,13 +136,16 @@ func (f *feeder[K, T]) begin() bool {
 func (f *feeder[K, T]) offer(key K, task Task[T]) bool {
 	c := f.crew
 	c.askParent()
-	if task == nil {
-		c.report(&recovered{of: OfSequence, value: c.config.Errors.NilTask(key), stack: debug.Stack()})
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.inStep = false
 	if f.unwanted() {
+		return false
+	}
+	if task == nil {
+		c.mu.Unlock()
+		c.report(&recovered{of: OfSequence, value: c.config.Errors.NilTask(key), stack: debug.Stack()})
+		c.mu.Lock()
 		return false
 	}
 	f.hand(entry[K, T]{key, task})

@@ -185,5 +185,7 @@ func (s *slots[T]) collectLoop(ctx context.Context, config *Config) error {
 		}
 	}
 	c.Returned()
+	c.mu.Lock() // after a panic, tasks still run
+	defer c.mu.Unlock()
 	return c.failed
 }

@@ -1,6 +1,10 @@
 package crew
 
-import "runtime/pprof"
+import (
+	"runtime/debug"
+	"runtime/pprof"
+	"slices"
+)
 
 // Returned notes that the body of the loop has returned, by whatever statement.
 func (c *Crew[K, T]) Returned() { c.returned = true }
@@ -43,25 +47,25 @@ func (c *Crew[K, T]) Stop() {
 	if c.config.OnDiscard != nil {
 		c.discardAll(unread)
 	}
-	if c.late != nil && c.panics == nil {
-		if !c.returned {
-			if v := recover(); v != nil { //nolint:revive // Stop is deferred; the body's own panic comes first
-				panic(v)
-			}
+	if c.late != nil && c.panics == nil && !c.returned {
+		if v := recover(); v != nil { //nolint:revive // Stop is deferred
+			c.late = nil // the body's own panic comes first
+			panic(v)
 		}
-		panic(c.late.err(c.config.Errors))
 	}
 }
 
-// raise raises the panics of tasks and of the sequence.
+// raise raises what has panicked, but for the body of the loop.
 func (c *Crew[K, T]) raise() {
-	if c.panics == nil {
-		return
+	switch {
+	case c.panics != nil:
+		if c.late != nil {
+			c.panics.add(c.late)
+		}
+		panic(c.panics.all(c.config.Errors))
+	case c.late != nil:
+		panic(c.late.err(c.config.Errors))
 	}
-	if c.late != nil {
-		c.panics.add(c.late)
-	}
-	panic(c.panics.all(c.config.Errors))
 }
 
 // outstanding reports whether something of the run is to be waited for.
@@ -106,6 +110,7 @@ func (c *Crew[K, T]) discardAll(unread []Item[K, T]) {
 	var values []T
 	if c.collected != nil && (c.panics != nil || c.late != nil) {
 		values = *c.collected // which the call does not return
+		c.collected = nil
 	}
 	for _, item := range unread {
 		if item.Err == nil {
@@ -119,6 +124,24 @@ func (c *Crew[K, T]) discardAll(unread []Item[K, T]) {
 		}
 	}
 	c.callAll(OfOnDiscard, calls)
+	if c.collected != nil && c.late != nil { // nor does it now
+		c.discardAll(nil)
+	}
+}
+
+// discardLate gives a value that came late to the functions of OnDiscard, on
+// the goroutine of its task. All are called, even if one panics or calls
+// runtime.Goexit; a panic is raised by the loop if that has not ended, and else
+// crashes the program.
+func (c *Crew[K, T]) discardLate(value T) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.report(&recovered{of: OfOnDiscard, value: v, stack: debug.Stack()})
+		}
+	}()
+	for _, f := range slices.Backward(c.config.OnDiscard) {
+		defer f.(func(T))(value) //nolint:revive // they are few
+	}
 }
 
 // watch has a goroutine of the run follow the end of the context: it wakes the
