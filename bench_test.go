@@ -361,6 +361,8 @@ type result struct {
 }
 
 func goroutines(ctx context.Context, tasks []await.Task[int]) (n int) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	results := make(chan result, len(tasks))
 	for i, task := range tasks {
 		go func() {
@@ -379,6 +381,8 @@ func goroutines(ctx context.Context, tasks []await.Task[int]) (n int) {
 // pool is the fastest of several: with a channel of jobs in place of the counter
 // it takes up to twice as long.
 func pool(ctx context.Context, tasks []await.Task[int], limit int) (n int) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	results := make(chan result, len(tasks))
 	var next atomic.Int64
 	for range min(limit, len(tasks)) {
