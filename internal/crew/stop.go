@@ -140,7 +140,7 @@ func (c *Crew[K, T]) discardLate(value T) {
 		}
 	}()
 	for _, f := range slices.Backward(c.config.OnDiscard) {
-		defer f.(func(T))(value) //nolint:revive // they are few
+		defer f.(func(T))(value) //nolint:gocritic,revive // they are few
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 // The context of do ends when nobody waits for the result any more. A panic of
 // do is the job's error.
 func Serve(ctx context.Context, listener net.Listener, dir keys.Dir, do func(ctx context.Context, job []byte) ([]byte, error)) error {
-	defer listener.Close() //nolint:errcheck // in most cases, the server has closed it already
+	defer listener.Close()
 	config, err := dir.Server()
 	if err != nil {
 		return err

@@ -424,7 +424,7 @@ func (c *cable) pull() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pulled = true
-	c.conn.Close() //nolint:errcheck // it may be closed already
+	c.conn.Close()
 }
 
 func (c *cable) plug() {
