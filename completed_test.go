@@ -3135,6 +3135,28 @@ func TestAsCompletedSeqContext(t *testing.T) {
 }
 
 func TestAsCompletedSeqDetach(t *testing.T) {
+	t.Run("drops a nil task, and lets runtime.Goexit be, after the end", func(t *testing.T) {
+		for name, late := range map[string]func(yield func(int, await.Task[int]) bool){
+			"a nil task":     func(yield func(int, await.Task[int]) bool) { yield(1, nil) },
+			"runtime.Goexit": func(func(int, await.Task[int]) bool) { runtime.Goexit() },
+		} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ended := make(chan struct{})
+					for range await.AsCompletedSeq(t.Context(), func(yield func(int, await.Task[int]) bool) {
+						defer close(ended)
+						if yield(0, tasktest.Deaf(0, 0)) {
+							time.Sleep(time.Hour)
+							late(yield) // a panic would crash the program
+						}
+					}, await.Detach()) {
+						break
+					}
+					<-ended
+				})
+			})
+		}
+	})
 	runSeqExits(t, "the end does not wait for the step, and its task never starts", func(t *testing.T, x exit, w seqWay) {
 		release := make(chan struct{})
 		s := blockingSeq(release, nil)

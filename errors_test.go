@@ -123,6 +123,7 @@ func TestPanicError(t *testing.T) {
 			require.Greater(t, n, 50)
 		}
 		require.ErrorContains(t, &await.PanicError{Key: short}, short)
+		require.NotEmpty(t, (&await.PanicError{Key: strings.Repeat("\x80", 1000)}).Error()) // no text at all
 	})
 	t.Run("has a pointer's address in its text, and not what is there", func(t *testing.T) {
 		type request struct{ secret string }

@@ -1417,6 +1417,32 @@ func TestOnDiscard(t *testing.T) {
 			require.Equal(t, []int{30}, gone.all())
 		})
 	})
+	t.Run("gets what Gather has collected when a panic of its own keeps that from the caller", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var gone discards
+			raised := raisedBy(t, func() {
+				_, _ = await.Gather(t.Context(), []await.Task[int]{
+					tasktest.Deaf(time.Second, 10), tasktest.Failing[int](2*time.Second, tasktest.ErrBoom), tasktest.Deaf(3*time.Second, 30),
+				}, await.OnCancel(func() { panic("cancel") }), await.OnDiscard(gone.note))
+			})
+			require.Equal(t, "cancel", raised.Value)
+			require.Equal(t, []int{10, 30}, gone.all())
+		})
+	})
+	t.Run("calls the others too if one panics over a late value, which the loop raises", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var gone discards
+			raised := raisedBy(t, func() {
+				for range await.AsCompleted(endsAfter(t, time.Second), []await.Task[int]{tasktest.Deaf(2*time.Second, 1), tasktest.Deaf(2*time.Second, 2)},
+					await.Detach(), await.OnDiscard(func(int) { panic("late") }), await.OnDiscard(gone.noteLate)) {
+					time.Sleep(10 * time.Second)
+				}
+			})
+			require.Equal(t, "late", raised.Value)
+			require.ElementsMatch(t, []int{1, 2}, gone.all())
+			afterDetached(time.Hour)
+		})
+	})
 	// On real goroutines each value goes one way, whenever the context ends and
 	// the loop is left.
 	for name, opts := range map[string][]await.Option{"waiting": nil, "detached": {await.Detach()}} {
