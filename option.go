@@ -117,7 +117,9 @@ func NewLimiter(n int) *Limiter {
 func Name(s string) Option { return name(s) }
 
 // Detach lets the call end before its tasks do. The end cancels running tasks,
-// and a sequence in the middle of a step, but does not wait for them. Their
+// and a sequence in the middle of a step, but does not wait for them. (A
+// sequence that waits in yield for a free slot is ended, and what it defers is
+// waited for.) Their
 // late results are dropped ([OnDiscard] gets the values), and their goroutines
 // exit when the tasks return. When the caller's context ends, tasks that still run yield
 // at once, in the order in which they started, with an error that matches the

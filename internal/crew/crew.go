@@ -89,7 +89,7 @@ type Crew[K, T any] struct {
 
 	failed error      // why failFast has stopped the run
 	panics *panics    // of tasks and of the sequence; nil if there are none
-	late   *recovered // the first panic of a function of OnCancel or OnDiscard
+	late   *recovered // the first panic of a function of OnCancel or OnDiscard; contextEnded sets it, and Stop when that has ended
 
 	// Set before the run, and only read in it.
 	feeder   *feeder[K, T] // of a sequence; else nil
@@ -408,6 +408,9 @@ func (c *Crew[K, T]) tellFeeder() {
 // is called without the lock: such a context is code of the user's.
 func (c *Crew[K, T]) askParent() {
 	if c.parent.Err() != nil && c.ctx.Err() == nil {
+		// Cause waits for a parent that is telling its children, whose lock it
+		// takes. So a deadline's Err reaches the tasks as it is, and this does
+		// not make it Canceled.
 		c.cancel(context.Cause(c.parent))
 	}
 }

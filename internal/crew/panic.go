@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -66,7 +67,7 @@ func (c *Crew[K, T]) report(r *recovered) {
 	c.mu.Lock()
 	if c.gone {
 		c.mu.Unlock()
-		if r.value == any(c.config.Errors.Goexit) { // the sequence has ended its goroutine, and nothing else
+		if r.of == OfSequence && r.value == any(c.config.Errors.Goexit) { // it has ended its goroutine, and nothing else
 			return
 		}
 		panic(r.err(c.config.Errors))
@@ -89,15 +90,8 @@ func (c *Crew[K, T]) report(r *recovered) {
 // their panics. If one of them calls runtime.Goexit, the rest is called before
 // the goroutine ends.
 func (c *Crew[K, T]) callAll(of Origin, fs []func()) {
-	defer func() {
-		if len(fs) > 0 {
-			c.callAll(of, fs)
-		}
-	}()
-	for len(fs) > 0 {
-		f := fs[0]
-		fs = fs[1:]
-		c.guard(of, f)
+	for _, f := range slices.Backward(fs) {
+		defer c.guard(of, f) //nolint:gocritic,revive // deferred calls go on after a runtime.Goexit
 	}
 }
 

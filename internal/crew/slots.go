@@ -41,15 +41,16 @@ func Settle[T any](ctx context.Context, config *Config, tasks []Task[T], values 
 }
 
 func collect[T any](ctx context.Context, config *Config, tasks []Task[T], values []T, errs []error) error {
+	if config.Limiter != nil || config.Detach || config.OnDiscard != nil {
+		s := slots[T]{tasks: tasks, values: values, errs: errs}
+		return s.collectLoop(ctx, config)
+	}
 	r := new(struct {
 		Crew[int, T]
 		slots slots[T]
 	})
 	s := &r.slots
 	s.tasks, s.values, s.errs = tasks, values, errs
-	if config.Limiter != nil || config.Detach || config.OnDiscard != nil {
-		return s.collectLoop(ctx, config)
-	}
 	r.init(ctx, config, nil)
 	r.Crew.slots = s
 	r.failFast = errs == nil

@@ -110,8 +110,8 @@ func (c *Crew[K, T]) discardAll(unread []Item[K, T]) {
 	var values []T
 	if c.collected != nil && (c.panics != nil || c.late != nil) {
 		values = *c.collected // which the call does not return
-		c.collected = nil
 	}
+	c.collected = nil // what Detach leaves behind may keep the run for long
 	for _, item := range unread {
 		if item.Err == nil {
 			values = append(values, item.Value)
@@ -124,9 +124,6 @@ func (c *Crew[K, T]) discardAll(unread []Item[K, T]) {
 		}
 	}
 	c.callAll(OfOnDiscard, calls)
-	if c.collected != nil && c.late != nil { // nor does it now
-		c.discardAll(nil)
-	}
 }
 
 // discardLate gives a value that came late to the functions of OnDiscard, on

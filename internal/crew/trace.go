@@ -20,7 +20,9 @@ type tracedCall struct {
 
 // begin returns the context of a traced task.
 func (t *traced) begin(ctx context.Context, name string) context.Context {
-	t.p.CompareAndSwap(nil, new(tracedCall))
+	if t.p.Load() == nil {
+		t.p.CompareAndSwap(nil, new(tracedCall))
+	}
 	return t.p.Load().begin(ctx, name)
 }
 
