@@ -614,6 +614,23 @@ func TestDetach(t *testing.T) {
 			})
 		}
 	})
+	t.Run("keeps no value in memory that Settle has returned", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			type page [1 << 16]byte
+			var kept weak.Pointer[page]
+			await.Settle(endsAfter(t, time.Second), []await.Task[*page]{
+				func(context.Context) (*page, error) {
+					value := new(page)
+					kept = weak.Make(value)
+					return value, nil
+				},
+				tasktest.Deaf[*page](time.Hour, nil),
+			}, await.Detach(), await.OnDiscard(func(*page) {}))
+			runtime.GC()
+			assert.Nil(t, kept.Value())
+			afterDetached(2 * time.Hour)
+		})
+	})
 	// The task runs on when the call has ended, and panics then.
 	crash := func(name string, leave func(ctx context.Context, late, other await.Task[int])) {
 		t.Run("lets a late panic crash the program, after "+name, func(t *testing.T) {
