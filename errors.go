@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/ascompleted/await/internal/crew"
@@ -214,14 +215,14 @@ func (i nilTask) Error() string { return fmt.Sprintf("await: task %d is nil", i)
 type badOptions[T any] []Option
 
 func (opts badOptions[T]) Error() string {
-	for i, opt := range opts {
-		switch opt := opt.(type) {
-		case nil:
-			return fmt.Sprintf("await: option %d is nil", i)
-		case onDiscard[T]:
-		case discarder:
-			return fmt.Sprintf("await: option %d is OnDiscard for a %v, and the tasks return a %v", i, opt.value(), reflect.TypeFor[T]())
-		}
+	bad := slices.IndexFunc(opts, func(opt Option) bool {
+		_, fits := opt.(onDiscard[T])
+		_, discards := opt.(discarder)
+		return opt == nil || discards && !fits
+	})
+	if opts[bad] == nil {
+		return fmt.Sprintf("await: option %d is nil", bad)
 	}
-	panic("unreachable")
+	return fmt.Sprintf("await: option %d is OnDiscard for a %v, and the tasks return a %v",
+		bad, opts[bad].(discarder).value(), reflect.TypeFor[T]())
 }

@@ -614,6 +614,17 @@ func TestDetach(t *testing.T) {
 			})
 		}
 	})
+	t.Run("has errors with the text of the context's cause", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, tasktest.ErrBoom)
+			defer cancel()
+			results := await.Settle(ctx, []await.Task[int]{tasktest.Deaf(time.Minute, 0)}, await.Detach())
+			require.EqualError(t, results[0].Err, "boom")
+			require.ErrorIs(t, results[0].Err, tasktest.ErrBoom)
+			require.ErrorIs(t, results[0].Err, context.DeadlineExceeded)
+			afterDetached(time.Hour)
+		})
+	})
 	t.Run("keeps no value in memory that Settle has returned", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			type page [1 << 16]byte

@@ -47,8 +47,8 @@ type source[K, T any] interface {
 	more() bool
 	// take takes the next task. It is called only if there is one.
 	take() (key K, task Task[T])
-	// drop takes the next task of those that will never start, and whose
-	// results have to say so.
+	// drop takes the next task of those that will never start, if its result
+	// has to say so. It is called only if there is one.
 	drop() (key K, ok bool)
 }
 

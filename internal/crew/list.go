@@ -17,9 +17,6 @@ func (l *list[T]) take() (index int, task Task[T]) {
 }
 
 func (l *list[T]) drop() (index int, ok bool) {
-	if !l.more() {
-		return 0, false
-	}
 	index, _ = l.take()
 	return index, true
 }

@@ -75,9 +75,6 @@ func (f *feeder[K, T]) take() (key K, task Task[T]) {
 }
 
 func (f *feeder[K, T]) drop() (key K, ok bool) {
-	if f.count == 0 {
-		return key, false
-	}
 	key, _ = f.take()
 	return key, true
 }
