@@ -6,8 +6,13 @@ import (
 	"iter"
 	"strings"
 	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ascompleted/await"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // received yields what comes through the channel, until that is closed or the
@@ -67,4 +72,42 @@ func Example_channelIn() {
 	fmt.Println(cooked)
 	// Output:
 	// map[fish:hot fish ice:hot ice pasta:hot pasta salad:hot salad soup:hot soup]
+}
+
+func TestTwoStagesOverAChannelAreLeftAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		open, cancel := context.WithCancel(ctx)
+		defer cancel()
+		orders := make(chan string)
+		var waiter sync.WaitGroup
+		waiter.Go(func() { // it never closes the channel
+			for _, dish := range []string{"soup", "fish"} {
+				select {
+				case orders <- dish:
+				case <-open.Done():
+					return
+				}
+			}
+		})
+		chop := func(ctx context.Context, dish string) (string, error) {
+			if dish == "fish" { // hangs
+				<-ctx.Done()
+				return "", context.Cause(ctx)
+			}
+			return "chopped " + dish, nil
+		}
+		cook := func(_ context.Context, dish passed[string, string]) (string, error) { return "hot " + dish.Value, nil }
+
+		began := time.Now()
+		chopped := await.AsCompletedSeq(open, await.TaskSeq(received(open, orders), chop), await.Limit(3))
+		for dish, r := range await.AsCompletedSeq(ctx, await.TaskSeq2(next(chopped), cook), await.Limit(2), await.OnCancel(cancel)) {
+			require.NoError(t, r.Err)
+			assert.Equal(t, "soup", dish.Key)
+			assert.Equal(t, "hot chopped soup", r.Value)
+			break
+		}
+		waiter.Wait()
+		assert.Zero(t, time.Since(began))
+	})
 }

@@ -5,8 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ascompleted/await"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // typed sends the lines of r through a channel, until r or the context ends.
@@ -31,6 +36,9 @@ func typed(ctx context.Context, r io.Reader) <-chan string {
 // receives from that, in a context that OnCancel cancels (received is in
 // channel_test.go).
 //
+// A Ctrl-C ends the loop at once too, if ctx is of signal.NotifyContext: reading
+// ends with it.
+//
 // Watch out that this goroutine stays blocked until a line is typed or the program
 // ends, and that this line is lost to a later reader.
 func Example_terminal() {
@@ -53,4 +61,27 @@ func Example_terminal() {
 	// Output:
 	// six 3 <nil>
 	// seven 5 <nil>
+}
+
+func TestCtrlCEndsALoopOverATerminalAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		terminal, keyboard := io.Pipe()
+		defer func() { _ = keyboard.Close() }()
+		go func() { _, _ = io.WriteString(keyboard, "six\n") }() // then nobody types
+
+		began := time.Now()
+		ctx, signal := context.WithTimeout(t.Context(), time.Second) // signal.NotifyContext
+		defer signal()
+		reading, cancel := context.WithCancel(ctx)
+		defer cancel()
+		answer := func(_ context.Context, line string) (int, error) { return len(line), nil }
+		lines := await.TaskSeq(received(reading, typed(reading, terminal)), answer)
+		var answered []string
+		for line, r := range await.InOrderSeq(ctx, lines, await.Limit(2), await.OnCancel(cancel)) {
+			require.NoError(t, r.Err)
+			answered = append(answered, line)
+		}
+		assert.Equal(t, []string{"six"}, answered)
+		assert.Equal(t, time.Second, time.Since(began))
+	})
 }

@@ -56,6 +56,43 @@ func Example_timeout() {
 	// 3 404 Not Found
 }
 
+func Example_limitedAsCompleted() {
+	for i, r := range await.AsCompleted(ctx, await.Tasks(urls, fetch), await.Limit(8)) {
+		if r.Err != nil {
+			fmt.Println(urls[i], r.Err)
+			continue
+		}
+		process(r.Value)
+	}
+	// Unordered output:
+	// page /a
+	// page /b
+	// /gone 404 Not Found
+}
+
+func Example_executorMap() {
+	for i, r := range await.InOrder(ctx, await.Tasks(urls, fetch), await.Limit(8)) {
+		if r.Err != nil {
+			fmt.Println(urls[i], r.Err)
+			break
+		}
+		process(r.Value)
+	}
+	// Output:
+	// page /a
+	// page /b
+	// /gone 404 Not Found
+}
+
+func Example_wait() {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	outcomes := await.Settle(ctx, await.Tasks(urls, fetch), await.Limit(8))
+	fmt.Println(outcomes)
+	// Output:
+	// [{page /a <nil>} {page /b <nil>} { 404 Not Found}]
+}
+
 func Example_gather2() {
 	user, orders, err := await.Gather2(ctx, findUser, findOrders)
 	fmt.Println(user, orders, err)
@@ -73,6 +110,16 @@ func Example_promises() {
 	// Output:
 	// 3 404 Not Found
 	// [{page /a <nil>} {page /b <nil>} { 404 Not Found}]
+	// /a page /a <nil>
+}
+
+func Example_joiners() {
+	pages, err := await.Gather(ctx, await.Tasks(urls, fetch))
+	fmt.Println(len(pages), err)
+	i, page, err := await.First(await.AsCompleted(ctx, await.Tasks(mirrors, fetch)))
+	fmt.Println(mirrors[i], page, err)
+	// Output:
+	// 3 404 Not Found
 	// /a page /a <nil>
 }
 
