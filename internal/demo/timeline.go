@@ -45,15 +45,14 @@ func timeline(ctx context.Context, c config, columns int, out io.Writer) error {
 
 // fold joins parts, in as many indented lines as the columns ask for.
 func fold(columns int, indent, between string, parts []string) string {
-	line := indent + parts[0]
-	var above string
+	lines := []string{indent + parts[0]}
 	for _, part := range parts[1:] {
-		if longer := line + between + part; utf8.RuneCountInString(longer) <= columns {
-			line = longer
+		last := &lines[len(lines)-1]
+		if longer := *last + between + part; utf8.RuneCountInString(longer) <= columns {
+			*last = longer
 		} else {
-			above += line + "\n"
-			line = indent + part
+			lines = append(lines, indent+part)
 		}
 	}
-	return above + line + "\n"
+	return strings.Join(lines, "\n") + "\n"
 }
