@@ -67,7 +67,7 @@ func TestBadUseIsToldInOneLine(t *testing.T) {
 	} {
 		var stdout strings.Builder
 		err := run(t.Context(), args, &stdout)
-		assert.EqualError(t, err, want+" (-h shows the help)")
+		require.EqualError(t, err, want+" (-h shows the help)")
 		assert.Empty(t, stdout.String())
 	}
 }
