@@ -235,6 +235,21 @@ func TestFailedPagesAreToldAndTheOthersArrive(t *testing.T) {
 	assert.Len(t, lines(gather, `^all \(6\) +never +never`), 1)
 }
 
+func TestGatherThatFailsHasNoFirstPage(t *testing.T) {
+	var requests atomic.Int64
+	server := website(t, func(w http.ResponseWriter, r *http.Request) {
+		if requests.Add(1) > 3 { // the first pass, and the first page of the second
+			w.WriteHeader(http.StatusNotFound)
+		}
+	})
+	o := demo(t, server.URL+"/a\n"+server.URL+"/b\n", "-urls", "-", "-limit", "1")
+	assert.Equal(t, someFailed, o.status)
+	assert.Len(t, lines(o.stdout, "Gather stops at the first error: done 1 of 2 pages, canceled 0"), 1)
+	assert.Len(t, lines(o.stdout, `^first page +\d+ ms +never`), 1)
+	assert.Len(t, lines(o.stdout, `^half \(1\) +\d+ ms +never`), 1)
+	assert.Len(t, lines(o.stdout, `^all \(2\) +\d+ ms +never`), 1)
+}
+
 func TestOnePageThatFailsInGatherOnlyCountsToo(t *testing.T) {
 	var requests atomic.Int64
 	server := website(t, func(w http.ResponseWriter, r *http.Request) {

@@ -42,9 +42,11 @@ One of these flags shows something else, and nothing is fetched. -limit and
                  all together. There are 3 cooks, or as many as -limit says.
                  The code, restaurant.go, is a short way into the library.
   -timeline      draw when six tasks run, and when their results come from
-                 await.AsCompleted, await.InOrder and await.Gather
+                 await.AsCompleted, await.InOrder and await.Gather, as wide as
+                 the terminal, or 80 columns
   -svg FILE      draw that into FILE, as an SVG picture, and for dark pages into
-                 another: timeline-dark.svg beside timeline.svg
+                 another: timeline-dark.svg beside timeline.svg. The output says
+                 where they are.
   -million       run 1,000,000 tasks from a sequence of inputs
                  (await.AsCompletedSeq), 64 at once or as -limit says, and show
                  that they take no more memory than a few

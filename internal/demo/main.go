@@ -61,9 +61,9 @@ func run(ctx context.Context, pages int, args []string, stdin io.Reader, stdout,
 	case c.restaurant:
 		err = restaurant(timed, c.limitOr(3), stdout)
 	case c.timeline:
-		err = timeline(timed, c, stdout)
+		err = timeline(timed, c, columns(stdout), stdout)
 	case c.svg != "":
-		err = picture(timed, c)
+		err = picture(timed, c, stdout)
 	case c.million:
 		err = million(timed, c, 1_000_000, stdout)
 	default:

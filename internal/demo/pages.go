@@ -37,7 +37,7 @@ func fetchPages(ctx context.Context, c config, pages int, stdin io.Reader, stdou
 	for _, p := range passes {
 		p.run(ctx, urls, c, stdout)
 		if ctx.Err() != nil {
-			complain(stderr, fmt.Errorf("interrupted in %s: %d of %d pages were done", p.name, len(p.here), p.total))
+			complain(stderr, fmt.Errorf("interrupted in %s: %d of %d pages were done", p.name, p.done, p.total))
 			return interrupted
 		}
 	}

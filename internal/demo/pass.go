@@ -17,7 +17,8 @@ type pass struct {
 	fetchAll func(context.Context, []string, *pass, []await.Option)
 
 	total       int
-	here        []time.Duration // for each page that came: when it could be used
+	done        int             // pages that came
+	here        []time.Duration // for each page that could be used: when
 	failed      int
 	began       time.Time
 	screen      *screen

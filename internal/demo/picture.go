@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,20 +17,29 @@ import (
 )
 
 // picture draws a recording into the file that c names, and for dark pages into
-// one beside it.
-func picture(ctx context.Context, c config) error {
+// one beside it. It tells where they are.
+func picture(ctx context.Context, c config, out io.Writer) error {
 	runs, err := record(ctx, c)
 	if err != nil {
 		return err
 	}
-	for file, look := range map[string]palette{c.svg: light, darkName(c.svg): dark} {
-		image, err := look.svg(runs)
+	// With go run -C, the folder is not the one that the user is in.
+	file, err := filepath.Abs(c.svg)
+	if err != nil {
+		return err
+	}
+	for _, page := range []struct {
+		file string
+		look palette
+	}{{file, light}, {darkName(file), dark}} {
+		image, err := page.look.svg(runs)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(file, image, 0o666); err != nil {
+		if err := os.WriteFile(page.file, image, 0o666); err != nil {
 			return err
 		}
+		fmt.Fprintf(out, "wrote %s\n", printable(page.file))
 	}
 	return nil
 }

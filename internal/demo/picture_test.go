@@ -23,7 +23,7 @@ import (
 func draws(t *testing.T, args ...string) []byte {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "timeline.svg")
-	require.Equal(t, outcome{status: allHere}, demo(t, "", append(args, "-svg", file)...))
+	require.Equal(t, allHere, demo(t, "", append(args, "-svg", file)...).status)
 	svg, err := os.ReadFile(file)
 	require.NoError(t, err)
 	return svg
@@ -123,7 +123,7 @@ func TestPictureHasTheFirstTaskOnTop(t *testing.T) {
 func TestPictureForDarkPagesSaysTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "timeline.svg")
-		require.Equal(t, outcome{status: allHere}, demo(t, "", "-svg", file))
+		require.Equal(t, allHere, demo(t, "", "-svg", file).status)
 		onLight, err := os.ReadFile(file)
 		require.NoError(t, err)
 		onDark, err := os.ReadFile(strings.Replace(file, ".svg", "-dark.svg", 1))
@@ -169,11 +169,27 @@ func TestPictureNamesFontsThatOthersHave(t *testing.T) {
 	})
 }
 
+func TestPictureTellsWhereItIs(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	dir, err := os.Getwd()
+	require.NoError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		o := demo(t, "", "-svg", "timeline.svg")
+		assert.Equal(t, outcome{status: allHere, stdout: "wrote " + filepath.Join(dir, "timeline.svg") +
+			"\nwrote " + filepath.Join(dir, "timeline-dark.svg") + "\n"}, o)
+		for line := range strings.Lines(o.stdout) {
+			assert.FileExists(t, strings.TrimSpace(strings.TrimPrefix(line, "wrote ")))
+		}
+	})
+}
+
 func TestPictureThatCannotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := demo(t, "", "-svg", filepath.Join(t.TempDir(), "none", "timeline.svg"))
 		assert.Equal(t, someFailed, o.status)
 		assert.Contains(t, o.stderr, "timeline.svg: ")
+		assert.Empty(t, o.stdout)
 	})
 }
 

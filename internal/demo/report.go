@@ -15,6 +15,7 @@ import (
 func (p *pass) show(url string, page Page, err error) {
 	switch {
 	case err == nil:
+		p.done++
 		p.here = append(p.here, time.Since(p.began))
 		p.line("%7.1f kB  %s", kB(page.Size), url)
 	case !p.interrupted():
@@ -28,9 +29,13 @@ func (p *pass) showAll(urls []string, pages []Page, err error) {
 	now := time.Since(p.began)
 	var size int64
 	for _, page := range pages {
-		if page != (Page{}) {
+		if page == (Page{}) {
+			continue
+		}
+		p.done++
+		size += page.Size
+		if err == nil { // who fails has no pages to use
 			p.here = append(p.here, now)
-			size += page.Size
 		}
 	}
 	var first *await.TaskError
@@ -41,13 +46,13 @@ func (p *pass) showAll(urls []string, pages []Page, err error) {
 		p.failed++
 		p.line("%10s  %s: %v", "FAILED", urls[first.Index], first.Err)
 		p.line("%10s  Gather stops at the first error: done %d of %d pages, canceled %d",
-			"", len(p.here), p.total, p.total-len(p.here)-p.failed)
+			"", p.done, p.total, p.total-p.done-p.failed)
 	}
 }
 
 // line shows how far the pass is, and the rest.
 func (p *pass) line(format string, args ...any) {
-	done := len(p.here) + p.failed
+	done := p.done + p.failed
 	width := len(fmt.Sprint(p.total))
 	text := printable(fmt.Sprintf(format, args...))
 	p.screen.show(done, fmt.Sprintf("%*d/%d %8s  %s", width, done, p.total, ms(time.Since(p.began)), text))

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestTimelineShowsWhenTasksRunAndResultsCome(t *testing.T) {
@@ -61,16 +62,41 @@ func TestTimelineShowsTasksThatWaitForTheLimit(t *testing.T) {
 	})
 }
 
-func TestTimelineFitsATerminal(t *testing.T) {
-	for _, limit := range []string{"0", "1", "2", "3"} {
-		synctest.Test(t, func(t *testing.T) {
-			o := demo(t, "", "-timeline", "-limit", limit)
-			for line := range strings.Lines(o.stdout) {
-				assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 80, line)
-			}
-			assert.NotRegexp(t, controls, o.stdout)
-		})
+func TestTimelineFitsTheTerminal(t *testing.T) {
+	for _, limit := range []int{0, 1, 2, 3} {
+		for _, columns := range []int{30, 31, 40, 60, 80, 100, 200} {
+			synctest.Test(t, func(t *testing.T) {
+				var out strings.Builder
+				require.NoError(t, timeline(t.Context(), config{limit: limit}, columns, &out))
+				var widest int
+				for line := range strings.Lines(out.String()) {
+					widest = max(widest, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")))
+				}
+				assert.LessOrEqual(t, widest, columns)
+				assert.GreaterOrEqual(t, widest, columns-2, "the room is used")
+				assert.NotRegexp(t, controls, out.String())
+			})
+		}
 	}
+}
+
+func TestTimelineInANarrowTerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		require.NoError(t, timeline(t.Context(), config{}, 30, &out))
+		assert.True(t, strings.HasPrefix(out.String(), `AsCompleted: each as soon as
+it is done (average 0.31 s)
+  profile ███◆ 0.20 s
+   photos ███████◆ 0.40 s
+`), out.String())
+		assert.True(t, strings.HasSuffix(out.String(), `
+          0 s    0.4 s
+
+          █ request runs
+          · result waits
+          ◆ your code gets it
+`), out.String())
+	})
 }
 
 func TestTimelineEndsWithItsTime(t *testing.T) {

@@ -28,43 +28,20 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C kills
 	err := run(ctx, os.Args[1:], os.Stdout)
-	if err != nil && !errors.Is(err, flag.ErrHelp) && !errors.Is(err, context.Canceled) {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "remote:", err)
 		os.Exit(1)
 	}
 }
 
-// config is what the flags say.
-type config struct {
-	worker        bool
-	name, url     string
-	keys          keys.Dir
-	hosts         string
-	http          bool
-	workers, jobs int
-	kill          bool
-	bench, peer   bool
-	rounds        int
-}
-
 // run is the program, be it the caller or a worker.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
-	var c config
-	flags := flag.NewFlagSet("remote", flag.ContinueOnError)
-	flags.IntVar(&c.workers, "workers", 4, "start that many worker processes")
-	flags.IntVar(&c.jobs, "jobs", 20, "have that many jobs done")
-	flags.BoolVar(&c.kill, "kill", true, "kill one of the workers in the middle of a job")
-	flags.StringVar(&c.url, "url", "", "use the NATS server at this URL (default: one in this process)")
-	flags.BoolVar(&c.http, "http", false, "use net/http in place of NATS")
-	flags.BoolVar(&c.worker, "worker", false, "be a worker of the NATS server at -url, until Ctrl-C")
-	flags.BoolVar(&c.bench, "bench", false, "print what jobs cost: -jobs for each worker, in each of the -rounds")
-	flags.IntVar(&c.rounds, "rounds", 5, "take the median of that many rounds")
-	flags.BoolVar(&c.peer, "peer", false, "answer plain requests, to compare jobs with")
-	flags.StringVar((*string)(&c.keys), "keys", "", "use the keys in this folder (default: new ones for this run)")
-	flags.StringVar(&c.hosts, "make", "", "make the folder -keys and new keys for servers on these `hosts`, with commas between")
-	host, _ := os.Hostname()
-	flags.StringVar(&c.name, "name", fmt.Sprintf("%s:%d", host, os.Getpid()), "the name of the worker")
-	if err := flags.Parse(args); err != nil {
+	c, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, err = fmt.Fprint(stdout, usage)
+		return err
+	}
+	if err != nil {
 		return err
 	}
 	child.Follow(func(string) {})

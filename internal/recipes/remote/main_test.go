@@ -42,6 +42,36 @@ func TestEveryJobIsDoneOnceAlthoughAWorkerIsKilled(t *testing.T) {
 	}
 }
 
+func TestHelpTellsEveryFlag(t *testing.T) {
+	t.Parallel()
+	var stdout strings.Builder
+	require.NoError(t, run(t.Context(), []string{"-h"}, &stdout))
+	assert.Equal(t, usage, stdout.String())
+	source, err := os.ReadFile("flags.go")
+	require.NoError(t, err)
+	flags := regexp.MustCompile(`flags\.\w+Var\([^"]*"(\w+)"`).FindAllStringSubmatch(string(source), -1)
+	require.Len(t, flags, 12)
+	for _, flag := range flags {
+		assert.Regexp(t, `(?m)^  -`+flag[1]+`\b`, usage)
+	}
+	for line := range strings.Lines(usage) {
+		assert.LessOrEqual(t, len(line), 81, line)
+	}
+}
+
+func TestBadUseIsToldInOneLine(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"flag provided but not defined: -fast": {"-fast"},
+		`unexpected argument "more"`:           {"-jobs", "2", "more"},
+	} {
+		var stdout strings.Builder
+		err := run(t.Context(), args, &stdout)
+		require.EqualError(t, err, want+" (-h shows the help)")
+		assert.Empty(t, stdout.String())
+	}
+}
+
 func TestTheBenchmarkComesToItsEnd(t *testing.T) {
 	t.Parallel()
 	var stdout strings.Builder
