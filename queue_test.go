@@ -1026,7 +1026,10 @@ func TestQueueYieldsEachAddOnce(t *testing.T) {
 					yields := make([]int, len(g.runs))
 					for loops := 0; g.Len() > 0; loops++ {
 						require.Less(t, loops, 100_000, "a task never runs")
-						ctx := tasktest.EndingSoon(t.Context(), 50_000)
+						ctx := t.Context()
+						if loops%2 == 1 { // not always: with a single thread it may end before any task starts
+							ctx = tasktest.EndingSoon(ctx, 50_000)
+						}
 						for key := range g.AsCompleted(ctx, opts...) {
 							yields[key]++
 							g.add()
