@@ -848,6 +848,32 @@ func TestAsCompletedResults(t *testing.T) {
 		require.Equal(t, []int{1, 2, 0}, order)
 	})
 
+	runWaysForReal(t, "come once each, however many wait, or are given up when the loop is left", func(t *testing.T, w way) {
+		for _, n := range []int{1024, 1025, 3000} { // 1024 is how many a list has room for from the start
+			for _, left := range []int{1, 1024, 1025, 2000, n} {
+				var finished sync.WaitGroup
+				finished.Add(n)
+				tasks := await.Times(n, func(_ context.Context, i int) (int, error) {
+					finished.Done()
+					return i, nil
+				})
+				var seen, discarded []int
+				for i, r := range w.loop(t, t.Context(), tasks, await.OnDiscard(func(i int) { discarded = append(discarded, i) })) {
+					finished.Wait()
+					require.Equal(t, await.Result[int]{Value: i}, r)
+					seen = append(seen, i)
+					if len(seen) == left {
+						break
+					}
+				}
+				require.Len(t, seen, min(left, n))
+				if !w.queue { // which keeps the others for its next loop
+					require.Equal(t, below(n), slices.Sorted(slices.Values(append(seen, discarded...))), "%d of %d", left, n)
+				}
+			}
+		}
+	})
+
 	runWays(t, "come in that order also when the body is slow", func(t *testing.T, w way) {
 		rng := rand.New(rand.NewPCG(3, 4))
 		for range 20 {

@@ -14,14 +14,22 @@ type buffer[I any] struct {
 	batch   []I // taken over; the loop's own, as is next
 	next    int // the place in batch to read
 
-	// fixed is set if results has room for all. Then it never moves, and batch
-	// is what the loop has seen of it: so the loop may clear what it has read
-	// while workers add behind that.
+	// fixed is set if there is room for all: in results, and in one more slice
+	// for rest results when that is full. Neither moves, and batch is what the
+	// loop has seen of the one that it reads: so the loop may clear what it has
+	// read while workers add behind that.
 	fixed bool
+	rest  int
+	first []I // the slice that the loop reads, if workers add to the other
 }
 
 // put adds a result.
-func (b *buffer[I]) put(item I) { b.results = append(b.results, item) }
+func (b *buffer[I]) put(item I) {
+	if b.rest > 0 && len(b.results) == cap(b.results) {
+		b.first, b.results, b.rest = b.results, make([]I, 0, b.rest), 0
+	}
+	b.results = append(b.results, item)
+}
 
 // read returns the next result of those taken over.
 func (b *buffer[I]) read() (item I, ok bool) {
@@ -36,7 +44,7 @@ func (b *buffer[I]) read() (item I, ok bool) {
 // refill takes over what is there, when all that was taken over is read.
 func (b *buffer[I]) refill() {
 	if b.fixed {
-		b.batch = b.results
+		b.see()
 		return
 	}
 	spare := b.batch[:0]
@@ -49,10 +57,21 @@ func (b *buffer[I]) refill() {
 	}
 }
 
-// rest returns all that was not read.
-func (b *buffer[I]) rest() []I {
+// see is refill if the buffer is fixed.
+func (b *buffer[I]) see() {
+	if b.first != nil && b.next == len(b.first) {
+		b.first, b.next = nil, 0
+	}
+	b.batch = b.results
+	if b.first != nil {
+		b.batch = b.first
+	}
+}
+
+// unread returns all that was not read.
+func (b *buffer[I]) unread() []I {
 	if b.fixed {
-		return b.results[b.next:]
+		return slices.Concat(b.first, b.results)[b.next:]
 	}
 	return slices.Concat(b.batch[b.next:], b.results)
 }

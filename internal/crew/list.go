@@ -34,8 +34,9 @@ func OfList[T any](ctx context.Context, config *Config, tasks []Task[T], inOrder
 	case inOrder:
 		r.window = new(window[Item[int, T]])
 	case !r.locked:
-		r.buffer.results = make([]Item[int, T], 0, len(tasks))
-		r.buffer.fixed = true
+		first := min(len(tasks), large) // the first result does not wait for memory for all
+		r.buffer.results = make([]Item[int, T], 0, first)
+		r.buffer.fixed, r.buffer.rest = true, len(tasks)-first
 	}
 	return &r.Crew
 }

@@ -89,7 +89,7 @@ func (c *Crew[K, T]) end() (unread []Item[K, T]) {
 		if c.window != nil {
 			unread = c.window.rest()
 		} else {
-			unread = c.buffer.rest()
+			unread = c.buffer.unread()
 		}
 	}
 	// What Detach leaves behind may keep the run for long, and no result in it.
