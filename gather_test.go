@@ -339,6 +339,20 @@ func TestGatherContext(t *testing.T) {
 			require.Equal(t, []int{10, 20}, values)
 		})
 	})
+	// The context ends in the first of 200 quick tasks.
+	runDoors(t, "of a foreign type is asked before every start", func(t *testing.T, d door) {
+		if d.way.name != "" {
+			return // see TestAsCompletedContext
+		}
+		ctx := newForeignContext(t.Context())
+		var c counter
+		tasks := instant(200)
+		tasks[0] = func(context.Context) (int, error) { ctx.end(); return 1, nil }
+		results := d.run(t, ctx, c.wrap(tasks...), await.Limit(1))
+		require.Equal(t, await.Result[int]{Value: 1}, results[0])
+		require.EqualValues(t, 1, c.started.Load())
+	})
+
 	t.Run("of a task's own ends, which is an error like any other", func(t *testing.T) {
 		eachGather(t, func(t *testing.T, gather gatherFunc) {
 			_, err := gather(t.Context(), tasktest.Failing[int](time.Second, context.DeadlineExceeded), tasktest.Deaf(0, 20), await.Limit(1))

@@ -64,11 +64,9 @@ func (c *Crew[K, T]) collect() {
 	if c.config.OnCancel != nil {
 		c.watch()
 	}
-	c.askParent()
 	s := c.slots
-	if len(s.tasks) > 0 && c.ctx.Err() == nil {
+	if len(s.tasks) > 0 {
 		c.workers = 1
-		s.full.Store(true)
 		spawn(c.body)
 		c.mu.Lock()
 		for c.workers > 0 {
@@ -77,8 +75,7 @@ func (c *Crew[K, T]) collect() {
 		}
 		c.mu.Unlock()
 	}
-	c.returned = true
-	if next := int(s.next.Load()); next < len(s.tasks) && c.failed == nil && c.panics == nil {
+	if next := int(s.next.Load()); next < len(s.tasks) && c.failed == nil {
 		c.unstartedSlots(next)
 	}
 }
@@ -86,9 +83,7 @@ func (c *Crew[K, T]) collect() {
 // unstartedSlots fills the slots of the tasks that never ran, from next on.
 func (c *Crew[K, T]) unstartedSlots(next int) {
 	err := c.config.Errors.NotStarted(c.cause())
-	if c.failFast {
-		c.failed = c.config.Errors.Failed(next, err)
-	}
+	c.failed = c.config.Errors.Failed(next, err)
 	var none T
 	for n := next; n < len(c.slots.tasks); n++ {
 		c.slots.put(n, none, err)
