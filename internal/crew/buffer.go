@@ -26,7 +26,7 @@ type buffer[I any] struct {
 // put adds a result.
 func (b *buffer[I]) put(item I) {
 	if b.rest > 0 && len(b.results) == cap(b.results) {
-		b.first, b.results, b.rest = b.results, make([]I, 0, b.rest), 0
+		b.first, b.results = b.results, make([]I, 0, b.rest)
 	}
 	b.results = append(b.results, item)
 }
