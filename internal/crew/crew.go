@@ -154,7 +154,7 @@ func (c *Crew[K, T]) bound(n int) {
 
 // Start begins the run.
 func (c *Crew[K, T]) Start() {
-	if c.queue != nil || c.config.Detach || c.config.OnCancel != nil {
+	if c.config.Detach || c.config.OnCancel != nil {
 		c.watch()
 	}
 	c.askParent()
@@ -213,7 +213,7 @@ func (c *Crew[K, T]) put(w *worker[K, T]) (followUp bool) {
 	default:
 		c.store(w.n, w.item)
 	}
-	if !c.left && (c.window == nil || c.window.ready() || c.running == 0) {
+	if !c.left && (c.window == nil || c.window.ready()) {
 		c.tellLoop()
 	}
 	if !w.discard {
@@ -256,7 +256,6 @@ func (c *Crew[K, T]) fail(n int, err error) {
 // canceled the others when the next one gets the permit.
 func (c *Crew[K, T]) followUp(w *worker[K, T]) {
 	if w.failed {
-		w.failed = false
 		c.cancel(c.failed)
 	}
 	if w.permit != nil {
@@ -264,10 +263,7 @@ func (c *Crew[K, T]) followUp(w *worker[K, T]) {
 		w.permit = nil
 	}
 	if w.discard {
-		w.discard = false
-		value := w.item.Value
-		w.item = Item[K, T]{}
-		c.discardLate(value)
+		c.discardLate(w.item.Value)
 	}
 }
 
@@ -385,7 +381,6 @@ func (c *Crew[K, T]) leave() {
 	if c.workers == 0 || c.running == 0 && !c.left { // else somebody else will
 		c.tellLoop()
 	}
-	c.tellFeeder()
 }
 
 // tellLoop wakes the loop if it waits; it then looks at everything again.

@@ -30,9 +30,8 @@ type mutant struct {
 var mutants = []mutant{
 	// Wake-ups.
 	{"the loop is not woken", "", "crew", []string{"c.reading = false\n\t\tc.news.Signal()", "c.reading = false"}},
-	{"a result does not wake the loop", "", "crew", []string{"if !c.left && (c.window == nil || c.window.ready() || c.running == 0) {\n\t\tc.tellLoop()\n\t}\n", ""}},
-	{"a result in input order wakes the loop only at the end", "", "crew", []string{"c.window.ready() || c.running == 0)", "c.running == 0)"}},
-	{"a result in input order wakes the loop only if it is the next", "if no task runs, the next result is there, or a panic", "crew", []string{"|| c.window.ready() || c.running == 0)", "|| c.window.ready())"}},
+	{"a result does not wake the loop", "", "crew", []string{"if !c.left && (c.window == nil || c.window.ready()) {\n\t\tc.tellLoop()\n\t}\n", ""}},
+	{"a result in input order wakes the loop only at the end", "", "crew", []string{"c.window == nil || c.window.ready())", "c.window == nil || c.running == 0)"}},
 	{"the last worker does not wake the loop", "", "crew", []string{"if c.workers == 0 || c.running == 0 && !c.left { // else somebody else will\n\t\tc.tellLoop()\n\t}\n", ""}},
 	{"a worker that leaves wakes the loop only if it is the last", "", "crew", []string{"if c.workers == 0 || c.running == 0 && !c.left {", "if c.workers == 0 {"}},
 	{"the worker that rests is not woken", "", "crew", []string{"c.starting = true\n\t\tc.work.Signal()", "c.starting = true"}},
@@ -100,7 +99,7 @@ var mutants = []mutant{
 	{"Stop cancels with its own cause", "", "stop", []string{"case c.panics != nil:\n\t\tcause = c.panics.err\n", ""}},
 	{"a failed task of a Gather does not cancel", "", "slots", []string{"c.mu.Unlock()\n\t\tc.cancel(c.failed)\n\t}\n\tw.item", "c.mu.Unlock()\n\t}\n\tw.item"}},
 	{"the last error of a Gather counts", "", "crew", []string{"if c.failed == nil {\n", "if true {\n"}},
-	{"a permit is released before the others are canceled", "whoever gets it sees that the run is stopped", "crew", []string{"\tif w.failed {\n\t\tw.failed = false\n", "\tif w.permit != nil {\n\t\tw.permit.release()\n\t\tw.permit = nil\n\t}\n\tif w.failed {\n\t\tw.failed = false\n"}},
+	{"a permit is released before the others are canceled", "whoever gets it sees that the run is stopped", "crew", []string{"\tif w.failed {\n", "\tif w.permit != nil {\n\t\tw.permit.release()\n\t\tw.permit = nil\n\t}\n\tif w.failed {\n"}},
 	{"late results of a detached call reach the loop", "", "crew", []string{"case c.deserted:\n\t\tw.discard = w.item.Err == nil && c.config.OnDiscard != nil\n", ""}},
 	{"late values of a detached call are dropped", "", "crew", []string{"w.discard = w.item.Err == nil && c.config.OnDiscard != nil", "w.discard = false"}},
 	{"what Detach leaves behind yields nothing", "", "loop", []string{"c.store(n, Item[K, T]{Key: c.inFlight[n], Err: err})", "_ = n"}},

@@ -195,7 +195,7 @@ func how(out []byte, timeout time.Duration) outcome {
 }
 
 // patience is how long a mutant may take for what takes usual without it.
-func patience(usual time.Duration) time.Duration { return 4*usual + 8*time.Second }
+func patience(usual time.Duration) time.Duration { return 3*usual + 8*time.Second }
 
 // run runs the tests on a mutant.
 func (b *binary) run(ctx context.Context, number int, timeout time.Duration, args ...string) ([]byte, error) {
