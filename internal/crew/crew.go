@@ -157,7 +157,6 @@ func (c *Crew[K, T]) Start() {
 	if c.config.Detach || c.config.OnCancel != nil {
 		c.watch()
 	}
-	c.askParent()
 	c.mu.Lock()
 	feed := c.feeder != nil && !c.feeder.unwanted()
 	if feed {

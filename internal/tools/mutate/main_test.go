@@ -139,10 +139,11 @@ sample.go Clamp
 func TestATestThatHangsHasFailed(t *testing.T) {
 	const out = "panic: test timed out after 10s\n\trunning tests:\n\t\tTestOuter (%s)\n\t\tTestOuter/inner (%s)\n\ngoroutine 1 [running]:\n"
 	require.Equal(t, killed, how([]byte("--- FAIL: TestOuter (9s)\n"), 10*time.Second))
-	require.Equal(t, killed, how(fmt.Appendf(nil, out, "6s", "6s"), 10*time.Second))
-	require.Equal(t, timedOut, how(fmt.Appendf(nil, out, "5s", "0s"), 10*time.Second))
-	require.Equal(t, killed, how(fmt.Appendf(nil, "--- FAIL: TestFirst (0s)\n"+out, "5s", "0s"), 10*time.Second))
-	require.Equal(t, killed, how(fmt.Appendf(nil, out, "1m10s", "1s"), 2*time.Minute))
+	require.Equal(t, killed, how(fmt.Appendf(nil, out, "4s", "4s"), 10*time.Second))
+	require.Equal(t, timedOut, how(fmt.Appendf(nil, out, "3s", "0s"), 10*time.Second))
+	require.Equal(t, killed, how(fmt.Appendf(nil, "--- FAIL: TestFirst (0s)\n"+out, "3s", "0s"), 10*time.Second))
+	require.Equal(t, killed, how(fmt.Appendf(nil, out, "41s", "1s"), 2*time.Minute))
+	require.Equal(t, killed, how([]byte("panic: test timed out after 10s\n\ngoroutine 1 [running]:\n"), 10*time.Second), "an example")
 }
 
 func TestAnEntryThatFitsNoMutantIsShown(t *testing.T) {

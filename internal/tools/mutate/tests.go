@@ -179,15 +179,18 @@ func (b *binary) try(ctx context.Context, number int, usual time.Duration, which
 var unfinished = regexp.MustCompile(`(?m)^\t\t\S+ \((\S+)\)$`)
 
 // how tells from the output of tests that failed how they did. A test that
-// alone took half of the time, more than all of them take without a mutant,
+// alone took a third of the time, more than all of them take without a mutant,
 // hangs: that is a failure like any other.
 func how(out []byte, timeout time.Duration) outcome {
 	before, running, expired := bytes.Cut(out, []byte("panic: test timed out"))
 	if !expired || bytes.Contains(before, []byte("--- FAIL: ")) {
 		return killed
 	}
+	if !bytes.Contains(running, []byte("running tests:")) {
+		return killed // an example, which is not named
+	}
 	for _, m := range unfinished.FindAllSubmatch(running, -1) {
-		if took, err := time.ParseDuration(string(m[1])); err == nil && took > timeout/2 {
+		if took, err := time.ParseDuration(string(m[1])); err == nil && took > timeout/3 {
 			return killed
 		}
 	}
