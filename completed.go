@@ -235,5 +235,4 @@ func loop[K, T any](run *crew.Crew[K, T], yield func(K, Result[T]) bool) {
 			break
 		}
 	}
-	run.Returned()
 }

@@ -2917,13 +2917,12 @@ func TestAsCompletedSeqLeft(t *testing.T) {
 					for range inTask {
 						runtime.Gosched()
 					}
-					close(release)
 					return 1, nil
 				}) {
 					<-release
 					yield(2, tasktest.Deaf(0, 2))
 				}
-			}, await.OnCancel(func() {})) {
+			}, await.OnCancel(func() { close(release) })) {
 				break
 			}
 			require.Equal(t, 1, cleaned)
@@ -3866,7 +3865,16 @@ func TestAsCompletedSeqLabels(t *testing.T) {
 			}
 		}
 	})
-
+	runSeqsForReal(t, "the sequence has those of the call's context, not those of the caller's goroutine", func(t *testing.T, w seqWay) {
+		defer pprof.SetGoroutineLabels(t.Context())
+		pprof.SetGoroutineLabels(pprof.WithLabels(t.Context(), pprof.Labels("caller", "stray")))
+		record := ""
+		s := seqOf()
+		s.step = func(int) { record = ownLabels(t) }
+		require.Empty(t, arrivals(w.loop(pprof.WithLabels(t.Context(), pprof.Labels("tenant", "north")), s.tasks)))
+		require.NotContains(t, record, "stray")
+		require.Contains(t, record, `"tenant":"north"`)
+	})
 }
 
 func TestAsCompletedSeqBadInput(t *testing.T) {

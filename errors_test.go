@@ -147,16 +147,17 @@ func TestPanicError(t *testing.T) {
 	})
 	t.Run("has at most ten further panics in full, and then their number", func(t *testing.T) {
 		eachDoor(t, func(t *testing.T, d door) {
-			const n = 1000
-			tasks := make([]await.Task[int], n)
-			for i := range tasks {
-				tasks[i] = exploding(time.Second, fmt.Sprintf("<panic %d>", i)) // all at once
+			for _, n := range []int{11, 12, 1000} {
+				tasks := make([]await.Task[int], n)
+				for i := range tasks {
+					tasks[i] = exploding(time.Second, fmt.Sprintf("<panic %d>", i)) // all at once
+				}
+				text := raisedBy(t, func() { d.run(t, t.Context(), tasks) }).Error()
+				require.Equal(t, 1+10, strings.Count(text, "<panic "))
+				require.Equal(t, 1+10, strings.Count(text, "await_test.explode("))
+				require.Equal(t, n > 11, strings.Contains(text, fmt.Sprintf("\nfurther panics: %d\n", n-1-10)), n)
+				require.Less(t, len(text), 64<<10)
 			}
-			text := raisedBy(t, func() { d.run(t, t.Context(), tasks) }).Error()
-			require.Equal(t, 1+10, strings.Count(text, "<panic "))
-			require.Equal(t, 1+10, strings.Count(text, "await_test.explode("))
-			require.Contains(t, text, fmt.Sprint(n-1-10))
-			require.Less(t, len(text), 64<<10)
 		})
 	})
 	t.Run("has every one of a few further panics in full", func(t *testing.T) {
@@ -254,6 +255,11 @@ func TestPanic(t *testing.T) {
 				require.Equal(t, await.ErrGoexit, results[1].Err)
 			}
 		})
+		raised := raisedBy(t, func() {
+			for range await.AsCompletedSeq(t.Context(), func(func(int, await.Task[int]) bool) { explode(nil) }) {
+			}
+		})
+		require.Nil(t, raised.Value, "of a sequence too, where runtime.Goexit is ErrGoexit")
 	})
 	t.Run("is raised although the context has ended, or a task has failed", func(t *testing.T) {
 		eachDoor(t, func(t *testing.T, d door) {

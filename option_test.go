@@ -1080,13 +1080,25 @@ func TestOnCancel(t *testing.T) {
 		require.ErrorContains(t, raised, "OnCancel")
 		require.EqualValues(t, 1, f.calls.Load())
 	})
-	runDoors(t, "a panic in it comes after that of a task", func(t *testing.T, d door) {
-		requireRaised(t, "the task's", func() {
-			d.run(t, t.Context(), []await.Task[int]{exploding(time.Second, "the task's")}, await.OnCancel(func() { panic("OnCancel's") }))
+	runDoors(t, "a panic in it comes after that of a task, and is in the text", func(t *testing.T, d door) {
+		for _, end := range []time.Duration{time.Hour, time.Second} { // of the context
+			raised := raisedBy(t, func() {
+				d.run(t, endsAfter(t, end), []await.Task[int]{exploding(2*time.Second, "the task's")}, await.OnCancel(func() { panic("OnCancel's") }))
+			})
+			require.Equal(t, "the task's", raised.Value)
+			require.ErrorContains(t, raised, "OnCancel's")
+		}
+	})
+	runWays(t, "a panic in it is in the text of a task's when the body panics too", func(t *testing.T, w way) {
+		raised := raisedBy(t, func() {
+			for range w.loop(t, t.Context(), []await.Task[int]{
+				tasktest.Deaf(time.Second, 0), exploding(2*time.Second, "the task's"),
+			}, await.OnCancel(func() { panic("OnCancel's") })) {
+				panic("the body's")
+			}
 		})
-		requireRaised(t, "the task's", func() {
-			d.run(t, endsAfter(t, time.Second), []await.Task[int]{exploding(2*time.Second, "the task's")}, await.OnCancel(func() { panic("OnCancel's") }))
-		})
+		require.Equal(t, "the task's", raised.Value)
+		require.ErrorContains(t, raised, "OnCancel's")
 	})
 	runWays(t, "a panic in it comes after that of the body", func(t *testing.T, w way) {
 		require.Equal(t, "the body's", tasktest.PanicOf(t, func() {

@@ -105,7 +105,6 @@ type Crew[K, T any] struct {
 	traced   traced
 
 	// The loop's own.
-	returned   bool       // the body has neither panicked nor called runtime.Goexit
 	panicked   atomicBool // there are panics: set under the lock, for the loop, which reads without it
 	notStarted error      // of tasks that never ran
 	collected  *[]T       // values that reach the caller only if the call returns
@@ -339,8 +338,8 @@ func (c *Crew[K, T]) addWorker() (launch bool) {
 // each time, and is launched anew for the next few.
 const mostResting = 2
 
-// rest waits until addWorker or Stop wakes the worker. They count it down: by
-// the time it goes on, another one may rest in its place.
+// rest waits until addWorker or Stop wakes the worker. addWorker counts it down:
+// by the time it goes on, another one may rest in its place.
 func (c *Crew[K, T]) rest() {
 	assertLocked(c.mu)
 	if c.work == nil {

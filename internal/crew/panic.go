@@ -53,7 +53,7 @@ func (p *panics) all(errors *Errors) error {
 		fmt.Fprintf(stack, "\nalso %s", strings.TrimPrefix(r.err(errors).Error(), "await: "))
 	}
 	if left := p.count - len(p.more); left > 0 {
-		fmt.Fprintf(stack, "\nand %d more panics\n", left)
+		fmt.Fprintf(stack, "\nfurther panics: %d\n", left)
 	}
 	first := *p.first
 	first.stack = stack.Bytes()

@@ -93,7 +93,7 @@ func (f *feeder[K, T]) feed() {
 			c.report(f.caught)
 		}
 		c.mu.Lock()
-		f.pulling, f.inStep = false, false
+		f.pulling = false
 		c.tellLoop()
 		c.mu.Unlock()
 	}()
@@ -180,23 +180,11 @@ func (f *feeder[K, T]) hand(e entry[K, T]) {
 // such a task.
 func (f *feeder[K, T]) wait() bool {
 	c := f.crew
-	for waited := false; !c.ended(); waited = true {
-		if f.free() {
-			if !waited {
-				return true
-			}
-			c.mu.Unlock()
-			c.askParent()
-			c.mu.Lock()
-			if !c.ended() {
-				return true
-			}
-			break
-		}
+	for !f.free() && !c.ended() {
 		f.waiting = true
 		f.places.Wait()
 	}
-	return f.count == 0
+	return f.count == 0 || !c.ended()
 }
 
 // free reports whether there is a place for one task more. A task that was

@@ -136,7 +136,7 @@ func (c *Crew[K, T]) putSlot(w *worker[K, T]) {
 func (c *Crew[K, T]) addSlotWorker() {
 	s := c.slots
 	c.mu.Lock()
-	launch := c.workers < c.config.Limit && !s.full.Load()
+	launch := !s.full.Load()
 	if launch {
 		c.workers++
 		s.full.Store(true)
@@ -180,7 +180,6 @@ func (s *slots[T]) collectLoop(ctx context.Context, config *Config) error {
 			c.mu.Unlock()
 		}
 	}
-	c.Returned()
 	c.mu.Lock() // after a panic, tasks still run
 	defer c.mu.Unlock()
 	return c.failed

@@ -6,9 +6,6 @@ import (
 	"slices"
 )
 
-// Returned notes that the body of the loop has returned, by whatever statement.
-func (c *Crew[K, T]) Returned() { c.returned = true }
-
 // Stop ends the run: it cancels what still runs, waits for it (with Detach it
 // does not), and raises what has panicked. The loop defers it, so that it also
 // runs when the body panics or calls runtime.Goexit.
@@ -32,7 +29,6 @@ func (c *Crew[K, T]) Stop() {
 
 	c.mu.Lock()
 	if c.resting > 0 {
-		c.resting = 0
 		c.work.Broadcast()
 	}
 	c.tellFeeder()
@@ -47,7 +43,7 @@ func (c *Crew[K, T]) Stop() {
 	if c.config.OnDiscard != nil {
 		c.discardAll(unread)
 	}
-	if c.late != nil && c.panics == nil && !c.returned {
+	if c.late != nil && c.panics == nil {
 		if v := recover(); v != nil { //nolint:revive // Stop is deferred
 			c.late = nil // the body's own panic comes first
 			panic(v)
@@ -84,7 +80,6 @@ func (c *Crew[K, T]) outstanding() bool {
 func (c *Crew[K, T]) end() (unread []Item[K, T]) {
 	assertLocked(c.mu)
 	c.gone, c.deserted = true, true
-	c.inFlight = nil
 	if c.config.OnDiscard != nil || c.queue != nil {
 		if c.window != nil {
 			unread = c.window.rest()
