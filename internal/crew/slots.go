@@ -148,10 +148,8 @@ func (c *Crew[K, T]) addSlotWorker() {
 }
 
 // brokenSlot is broken for slots: another worker takes the place of w.
-func (c *Crew[K, T]) brokenSlot(w *worker[K, T], raised bool) {
-	if !raised {
-		c.putSlot(w)
-	}
+func (c *Crew[K, T]) brokenSlot(w *worker[K, T]) {
+	c.putSlot(w)
 	spawn(c.body)
 }
 

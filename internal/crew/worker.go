@@ -102,7 +102,7 @@ func (c *Crew[K, T]) broken(w *worker[K, T]) {
 		raise = true
 	}
 	if c.slots != nil {
-		c.brokenSlot(w, raise)
+		c.brokenSlot(w)
 		return
 	}
 	c.mu.Lock()
