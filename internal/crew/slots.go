@@ -149,7 +149,7 @@ func (c *Crew[K, T]) addSlotWorker() {
 
 // brokenSlot is broken for slots: another worker takes the place of w.
 func (c *Crew[K, T]) brokenSlot(w *worker[K, T]) {
-	c.putSlot(w)
+	c.putSlot(w) // after a panic that is raised, nobody reads it
 	spawn(c.body)
 }
 

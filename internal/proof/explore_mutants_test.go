@@ -70,7 +70,7 @@ var mutants = []mutant{
 	{"a Gather stays full", "", "slots", []string{"s.full.Store(c.workers == c.config.Limit)", ""}},
 	{"a worker that has panicked is not counted off", "", "worker", []string{"c.leave()\n\tlaunch := c.addWorker()", "launch := c.addWorker()"}},
 	{"nobody goes on in place of a worker that exits", "", "worker", []string{"launch := c.addWorker()", "launch := false"}},
-	{"nobody goes on in place of a worker of a Gather", "", "slots", []string{"c.putSlot(w)\n\tspawn(c.body)", "c.putSlot(w)"}},
+	{"nobody goes on in place of a worker of a Gather", "", "slots", []string{"nobody reads it\n\tspawn(c.body)", "nobody reads it"}},
 	{"a task that panics stays running", "after a panic nobody asks", "worker", []string{"if raise {\n\t\tc.taskEnded(w)\n", "if raise {\n"}},
 	{"a task that was left behind and panics counts twice", "", "worker", []string{"if !c.deserted { // else", "if true { // else"}},
 	{"Stop does not wait for workers", "", "stop", []string{"return c.watching || pulling || c.workers > 0", "return c.watching || pulling"}},
