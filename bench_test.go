@@ -26,6 +26,10 @@ import (
 //	for i in {1..10}; do ./await.test -test.run '^$' -test.bench . -test.benchtime 0.05s -test.cpu 2; done > new.out
 //	go run golang.org/x/perf/cmd/benchstat@latest -col '/lib@(hand await)' new.out
 //
+// With another -test.cpu, set GOMAXPROCS to it too, and give one number alone:
+// package testing measures a benchmark with b.Loop for the first time before it
+// sets GOMAXPROCS.
+//
 // The column "vs base" is the time of await beside that of the code by hand:
 // -50% is half of it. Some benchmarks have a third way; -col /lib shows them all.
 

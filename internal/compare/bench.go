@@ -68,20 +68,27 @@ func measure(rounds int, filter, file string) (err error) {
 			}
 		}
 		for _, n := range sizes {
-			cpu := "1,2"
+			cores := []string{"1", "2"}
 			switch {
 			case n == million && round%millionEvery != 0:
 				continue
 			case n == million: // these take longer than all the rest
-				cpu = "2"
+				cores = []string{"2"}
 			case round%2 == 0:
-				cpu = "1,2,4,8"
+				cores = []string{"1", "2", "4", "8"}
 			}
 			for _, lib := range libs() {
-				err := command(log, binary, "-test.run=^$", "-test.benchtime=10ms", "-test.cpu="+cpu,
-					"-test.bench="+pattern(filter, n, lib))
-				if err != nil {
-					return err
+				bench := pattern(filter, n, lib)
+				for _, procs := range cores {
+					// The variable too: package testing measures the first loop of
+					// the first benchmark, by b.Loop, before it sets GOMAXPROCS.
+					if err := os.Setenv("GOMAXPROCS", procs); err != nil {
+						return err
+					}
+					err := command(log, binary, "-test.run=^$", "-test.benchtime=10ms", "-test.cpu="+procs, "-test.bench="+bench)
+					if err != nil {
+						return err
+					}
 				}
 			}
 		}
