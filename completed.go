@@ -1,6 +1,6 @@
 // Package await runs Go functions concurrently. Their results arrive in a range
-// loop, in finish order or in input order, or all at once in a slice. It is to
-// Go what as_completed and gather are to Python's asyncio.
+// loop, in finish order or in input order, or all at once in a slice. The
+// package is to Go what asyncio.as_completed and asyncio.gather are to Python.
 //
 //	for i, r := range await.AsCompleted(ctx, await.Tasks(urls, fetch), await.Limit(8)) {
 //		if r.Err != nil {
@@ -42,17 +42,21 @@
 //
 // The loop ends when all tasks are done, or earlier: by break, return, goto, a
 // panic or [runtime.Goexit] in the body, or the stop function of [iter.Pull2].
-// However it ends, the tasks' context is canceled, no further task starts, and
-// control leaves the loop only after every running task has returned, and so
-// has the current step of the sequence: the code that it runs between two calls
-// of yield. So nothing of the call outlives the loop, and there is nothing to
-// close. Results that have not been read are dropped; [OnDiscard] gets their
-// values. A task that ignores its context delays the end; see [Detach].
-// [OnCancel] can wake a task that waits for something other than its context.
+// Then the tasks' context is canceled and no further task starts. (A task that
+// was about to start may still do so, with a context that has ended.) Control
+// leaves the loop only after every running task has returned, and after a
+// sequence of tasks has finished its current step, the code between two calls
+// of yield, and its deferred calls. So nothing of the call outlives the loop,
+// and there is nothing to close. Results that have not been read are dropped;
+// [OnDiscard] gets their values.
 //
-// What is tied to a task's context cannot be used after the end: the Body of an
-// http.Response, for one, or sql.Rows. Read it in the task, or in the body of
-// the loop.
+// A task that ignores its context delays the end; see [Detach]. [OnCancel] can
+// wake a task that waits for something other than its context.
+//
+// A value that is tied to its task's context, such as the Body of a
+// [net/http.Response], or a [database/sql.Rows], cannot be used after the loop,
+// nor after [Gather], [Settle] or [First] has returned it. Read such a value in
+// the task, or in the body of the loop.
 //
 // # Cancellation
 //
@@ -60,10 +64,13 @@
 // context ends, no further task starts. Running tasks are waited for, and their
 // results are delivered, as are those of tasks that finished earlier. Each task
 // of a list that did not start gets an error that matches [ErrNotStarted],
-// context.Cause(ctx) and ctx.Err() under [errors.Is]. A loop over a sequence
-// that was cut short ends with such a result too (see [AsCompletedSeq]). Tasks
-// of a [Queue] that have not started remain there. So this tells whether a loop
-// was cut short, which ctx.Err() does not: ctx can end while the last tasks run.
+// context.Cause(ctx) and ctx.Err() under [errors.Is]. If a loop over a sequence
+// is cut short, its last result has such an error too; see [AsCompletedSeq].
+// Tasks of a [Queue] that have not started remain in the queue, and [Queue.Len]
+// counts them.
+//
+// For a list or a sequence, ErrNotStarted tells whether the loop was cut short.
+// ctx.Err() does not, because ctx can end while the last tasks run.
 //
 //	cut := false
 //	for input, r := range results {
@@ -71,30 +78,36 @@
 //		...
 //	}
 //
-// [context.Cause] of a task's context tells why it ended: [ErrStopped] when the
-// loop has ended, the [*TaskError] that made a Gather fail, the [*PanicError]
-// of another task, or the cause of the caller's context. Tasks should return it
-// rather than ctx.Err().
+// [context.Cause] of a task's context tells why that context ended:
+// [ErrStopped] when the loop or the call has ended, the [*TaskError] that made
+// a [Gather] fail, the [*PanicError] of another task or of the sequence, or the
+// cause of the caller's context. Tasks should return context.Cause(ctx) rather
+// than ctx.Err().
 //
-// To start no more tasks but finish what runs, let the task work with
+// To start no more tasks but finish those that run, let each task work with
 // [context.WithoutCancel] of its context.
 //
 // # Panics
 //
 // A task's panic is never lost. The context of the other tasks is canceled at
-// once, with the [*PanicError] as its cause. When those that run have returned,
-// the call panics with it on the caller's goroutine; results that have not been
-// delivered by then are not delivered. The value carries the stack of the task.
-// With [Recover] a panic is an error like any other.
+// once, with a [*PanicError] as its cause, and no further result is delivered.
+// When the running tasks have returned, the call panics with that *PanicError,
+// which carries the stack of the task, on the caller's goroutine. The same
+// happens if the loop was left just before the panic. With [Recover] a panic is
+// an error like any other.
+//
+// If there are several panics, the call raises the first one of a task or of
+// the sequence. If there is none of these, it raises that of the loop's body,
+// else the first one of a function given to [OnCancel] or [OnDiscard].
 //
 // This differs from errgroup, where a task's panic crashes the program:
-// golang.org/x/sync v0.14.0 raised it in Wait (golang/go#53757), and v0.16.0
-// took that back, because the panic came late, without its stack, and not at
-// all in a program that hung before Wait. Here the caller is already waiting,
-// the stack travels along, and the other tasks are canceled.
+// golang.org/x/sync v0.14.0 raised the panic in Wait (golang/go#53757), and
+// v0.16.0 reverted that, because the panic came late, without its stack, and
+// not at all in a program that hung before Wait. Here the caller is already
+// waiting, the panic keeps its stack, and the other tasks are canceled.
 //
 // A task that calls [runtime.Goexit], as a test's t.FailNow does, has the error
-// [ErrGoexit]. Nothing hangs, and its slot is free again.
+// [ErrGoexit]. The call does not hang, and the slot of the task is released.
 //
 // # Cost
 //
@@ -129,11 +142,12 @@ type Result[T any] struct {
 // the task in the slice, not a counter.
 //
 // Calling AsCompleted starts nothing; the range statement does, or the first
-// call of next of [iter.Pull2]. Ranging again runs the tasks again, and several
-// goroutines may range over the same value at once; each runs the tasks for
-// itself. Do not modify the slice while a loop over it runs. A task that occurs
-// twice in the slice runs twice. Options take effect when AsCompleted is
-// called, not when it is ranged over.
+// call of the next function of [iter.Pull2]. Ranging again runs the tasks
+// again, and several goroutines may range over the same value at once; each
+// runs the tasks for itself. Do not modify the slice while a loop over it runs.
+// A task that occurs twice in the slice runs twice. An empty slice yields
+// nothing. Options are read when AsCompleted is called, not when the range
+// statement starts.
 //
 // The loop blocks until the next task has finished. A slow loop does not delay
 // tasks: results wait in a buffer with room for all of them, unless a limit and
@@ -157,9 +171,9 @@ func AsCompleted[T any](ctx context.Context, tasks []Task[T], opts ...Option) it
 // as soon as it and all before it are available. Otherwise it is like
 // [AsCompleted]: the tasks run concurrently, and they finish in any order.
 //
-// Results that finish before their turn wait. With [Limit] n and [Buffer] b, at
-// most n + b tasks are started and not yet yielded, even if the first of them
-// is slow.
+// A result that is available before its turn waits. [Limit] and [Buffer] bound
+// how many tasks are started and not yet yielded, even if the first of them is
+// slow.
 //
 // InOrder panics at once if ctx, a task or an option is nil.
 func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.Seq2[int, Result[T]] {
@@ -175,13 +189,12 @@ func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.S
 // with their names. The sequence may be endless: with a limit, the call takes
 // constant memory.
 //
-// One goroutine of the call ranges over the sequence, at the same time as the
-// body of the loop runs: what both use needs a lock. The next task is pulled
-// only when there is a free slot for it. With [Limit] n, at most n tasks run,
-// and at most n + b are started and not yet yielded, where b is set by [Buffer]
-// and is n by default; then the sequence waits for the loop. With [Within], one
-// more task may be pulled; it waits for its slot. Without a limit, nothing
-// holds the sequence back.
+// One goroutine of the call ranges over the sequence while the body of the loop
+// runs, so data that both use needs a lock. The next task is pulled only when
+// there is a free slot for it. With a [Limit], the sequence also waits for the
+// loop if as many tasks are started and not yet yielded as Limit and [Buffer]
+// allow. With [Within], one more task may be pulled; that task waits for its
+// slot. Without a limit, nothing holds the sequence back.
 //
 // When the loop has ended, nothing of the sequence runs, and what it deferred
 // has run: the scanner, the rows or the map behind it are the caller's again.
@@ -190,19 +203,22 @@ func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.S
 // cancels; or use [Detach], which does not wait.
 //
 // When ctx ends, running tasks are waited for, and so is the current step of
-// the sequence. Every task that the sequence has yielded has one result; those
-// that have not started come last, with [ErrNotStarted]. If there are none of
-// these, and the sequence has not ended, one more task is pulled but not
-// started, to mark the cut; if the sequence blocks, so does this. So the last
-// result of a loop that ctx has cut short matches ErrNotStarted, with that
-// task's key. There are two exceptions. With Detach nothing is awaited, and no
-// more task is pulled. And a sequence that ends by itself when ctx does looks
-// complete: it should yield a last task, with ctx.Err() if it is one for
-// [TaskSeq2], whose result is then ErrNotStarted.
+// the sequence. Every task that the sequence has yielded has one result; tasks
+// that have not started come last, with [ErrNotStarted]. If all have started
+// and the sequence has not ended, one more task is pulled. That task is not
+// started; its result, with ErrNotStarted, marks the cut. If the sequence
+// blocks, the loop waits for that task. So the error of the last result of a
+// loop that ctx has cut short matches ErrNotStarted.
 //
-// A panic in the sequence, or a nil task, is raised again as a task's panic is,
-// and so is a sequence's [runtime.Goexit], as a [*PanicError] with the Value
-// [ErrGoexit].
+// There are two exceptions. With Detach, the loop does not wait, pulls no more
+// tasks, and drops a task that the sequence yields later. And a sequence that
+// ends by itself when ctx ends looks complete. Such a sequence should yield one
+// last task, whose result is then ErrNotStarted; the input of a [TaskSeq2] can
+// yield ctx.Err().
+//
+// A panic in the sequence is raised again like a task's panic. A nil task
+// counts as a panic in the sequence. So does [runtime.Goexit] in the sequence,
+// as a [*PanicError] with the Value [ErrGoexit].
 //
 // AsCompletedSeq panics at once if ctx, the sequence or an option is nil.
 func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {
@@ -212,10 +228,9 @@ func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], 
 	}
 }
 
-// InOrderSeq is [InOrder] for a sequence of tasks, as [AsCompletedSeq] is
-// [AsCompleted] for one. With [Limit] n and [Buffer] b, at most n + b tasks are
-// started and not yet yielded, even if the first of them is slow. As long as
-// that leaves room, n tasks run.
+// InOrderSeq is [InOrder] for a sequence of tasks. InOrderSeq treats the
+// sequence as [AsCompletedSeq] does. [Limit] and [Buffer] bound how many tasks
+// are started and not yet yielded, even if the first of them is slow.
 //
 // InOrderSeq panics at once if ctx, the sequence or an option is nil.
 func InOrderSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {

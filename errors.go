@@ -12,9 +12,9 @@ import (
 	"github.com/ascompleted/await/internal/crew"
 )
 
-// ErrGoexit is the error of a task that ended by [runtime.Goexit], as a test's
-// t.FailNow, t.Skip or a failed require do. Such a task has returned nothing,
-// so its value is zero.
+// ErrGoexit is the error of a task that ended by [runtime.Goexit], as
+// t.FailNow, t.Skip and a failed require in a test do. Such a task has returned
+// nothing, so its value is zero.
 var ErrGoexit = errors.New("await: the task called runtime.Goexit")
 
 // ErrNotStarted is the error of a task that did not start because the caller's
@@ -26,8 +26,11 @@ var ErrGoexit = errors.New("await: the task called runtime.Goexit")
 var ErrNotStarted = errors.New("await: the task was not started")
 
 // ErrStopped is the [context.Cause] of a task's context when the loop over the
-// results has ended: by break, return, a panic, or because everything is done.
-// Calls do not return it, unless a task has.
+// results has ended, by break, return, a panic in the body, or because
+// everything is done, or when [Settle] or a successful [Gather] has returned. A
+// call does not return ErrStopped, unless a task does, or unless the call is
+// nested in a task: then ErrStopped can be the cause of the context that the
+// nested call was given.
 var ErrStopped = errors.New("await: the loop over the results has ended")
 
 // ErrNoTasks is what [First] returns when there was no result at all.
@@ -37,8 +40,8 @@ var ErrNoTasks = errors.New("await: no tasks")
 // to fail, and its error. It is also the [context.Cause] of the context of the
 // tasks that were running then.
 //
-// Its text is that of Err alone, so nested calls read well. To get the index, or
-// the bare error:
+// The text of a TaskError is that of Err alone, so nested calls read well. To
+// get the index, or the bare error:
 //
 //	var failed *await.TaskError
 //	if errors.As(err, &failed) {
@@ -55,10 +58,11 @@ func (e *TaskError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *TaskError) Unwrap() error { return e.Err }
 
-// PanicError is a task's panic. Without [Recover] it is the value with which
-// the call panics on the caller's goroutine, and the [context.Cause] of the
-// context of the tasks that were running then. With Recover it is the error
-// of the task's result.
+// PanicError is a panic of a task, of the sequence, or of a function given to
+// [OnCancel] or [OnDiscard]. The call panics with it on the caller's goroutine.
+// The panic of a task or of the sequence is also the [context.Cause] of the
+// context of the tasks that were running then. With [Recover], the panic of a
+// task is the error of its result instead.
 type PanicError struct {
 	// Key is the index or the key of the task that panicked. It is nil if the
 	// panic is that of the sequence, or of a function given to [OnCancel] or
@@ -76,9 +80,9 @@ type PanicError struct {
 	of crew.Origin
 }
 
-// Error returns a text that names the task by its index or key, followed by
-// the value and the stack. At most 100 bytes of the key are shown, and a
-// pointer as its address.
+// Error returns a text that names the task by its index or key, or else names
+// the sequence or the option, followed by the value and the stack. The text
+// shows at most 100 bytes of the key, and a pointer as its address.
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("await: %s panicked: %v\n\n%s", e.who(), e.Value, e.Stack)
 }

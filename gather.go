@@ -12,21 +12,22 @@ import (
 // Gather runs the tasks concurrently and returns their values in input order,
 // or the first error.
 //
-// It blocks until every task that has started has returned. The error that
+// Gather blocks until every task that has started has returned. The error that
 // happened first wins: it is returned as a [*TaskError] with the index of its
-// task. The other tasks are canceled at once, with that error as the cause, and
-// nothing further starts. Errors that they return because of that never
-// replace it. If ctx ends first, the error is that of the first task to fail, or
-// else of the first that did not start, with [ErrNotStarted]. If all tasks
-// succeed, it is nil.
+// task. The other tasks are canceled at once, with that *TaskError as the
+// cause, and nothing further starts. Errors that the other tasks return because
+// of the cancellation never replace the first one. If ctx ends before any task
+// fails, the error is that of the first task to fail afterwards, or else of the
+// first task that did not start, with [ErrNotStarted]. If all tasks succeed,
+// the error is nil.
 //
-// The slice always has one slot per task: the values of those that succeeded,
-// and zero for the others ([Settle] tells which is which). If values must be
-// closed, the caller has to close those in the slice even if there is an error.
-// For no tasks the slice is empty, and the error is nil. The tasks' returns
-// happen before that of Gather. A value that is tied to the tasks' context, such as a
-// response with an unread body, cannot be used after the call. With [Detach],
-// tasks that still run are not waited for, and their values are zero.
+// The slice always has one element per task: its value if it succeeded, else
+// zero ([Settle] tells which is which). If values must be closed, the caller
+// has to close those in the slice even if there is an error. For no tasks the
+// slice is empty, and the error is nil. The tasks' returns happen before that
+// of Gather. A value that is tied to the tasks' context, such as a response
+// with an unread body, cannot be used after the call. With [Detach], Gather
+// does not wait for running tasks, and their values are zero.
 //
 // A task's panic is raised again; see "Panics" in the package documentation.
 // Gather panics at once if ctx, a task or an option is nil.
@@ -40,11 +41,12 @@ func Gather[T any](ctx context.Context, tasks []Task[T], opts ...Option) ([]T, e
 // Settle runs the tasks concurrently and returns every outcome, in input order.
 // A failed task does not cancel the others.
 //
-// It blocks until every task that has started has returned. There is one result
-// per task, in one of three states: a value; an error; or, if ctx ended before
-// the task started, [ErrNotStarted]. With [Detach], tasks that still run when
-// ctx ends are not waited for; their error matches context.Cause(ctx) and
-// ctx.Err(). The tasks' returns happen before that of Settle.
+// Settle blocks until every task that has started has returned. There is one
+// result per task, in one of three states: a value; an error; or, if ctx ended
+// before the task started, [ErrNotStarted]. For no tasks the slice is empty.
+// The tasks' returns happen before that of Settle. A value that is tied to the
+// tasks' context cannot be used after the call. With [Detach], Settle does not
+// wait for tasks that still run when ctx ends; they have an error.
 //
 // A task's panic is raised again; see "Panics" in the package documentation.
 // Settle panics at once if ctx, a task or an option is nil.
@@ -63,8 +65,8 @@ func Settle[T any](ctx context.Context, tasks []Task[T], opts ...Option) []Resul
 // zero for a task that did not succeed, and the first error: a [*TaskError]
 // with index 0 or 1.
 //
-// Gather2 panics at once if it is given [OnDiscard], which is for values of one
-// type.
+// Gather2 panics at once if ctx, a task or an option is nil, or if it is given
+// [OnDiscard], whose function takes values of one type.
 func Gather2[A, B any](ctx context.Context, a Task[A], b Task[B], opts ...Option) (A, B, error) {
 	values, err := gatherBoxed(ctx, "Gather2", []Task[any]{boxed(0, a), boxed(1, b)}, opts)
 	return unboxed[A](values[0]), unboxed[B](values[1]), err
@@ -100,16 +102,18 @@ func unboxed[T any](value any) T {
 	return v
 }
 
-// First returns the key and the value of the first success among results, as
-// from [AsCompleted], and leaves the loop there: the other tasks are canceled
-// and waited for (with [Detach], not waited for). Values of those that succeed
-// all the same are dropped; to close them, give the loop an [OnDiscard].
+// First ranges over results, such as those of [AsCompleted], and returns the
+// key and the value of the first success. First leaves the loop there, so the
+// other tasks are canceled and waited for (with [Detach], not waited for).
+// Values of other tasks that succeed are dropped; to close them, pass
+// [OnDiscard] to the call that yields the results. A value that is tied to its
+// task's context cannot be used after First has returned.
 //
 // If every result is an error, First returns a zero key and value, and all
 // errors joined (see [errors.Join]), each with its key: "task 3: connection
-// refused". Tasks that did not start are counted in one line. If there are no results at all, it returns
-// [ErrNoTasks]. Errors are held in memory until a task succeeds; then they are
-// dropped.
+// refused". Tasks that did not start are counted in one line. If there are no
+// results at all, First returns [ErrNoTasks]. Errors are held in memory until a
+// task succeeds; then they are dropped.
 //
 // First panics at once if results is nil.
 func First[K, T any](results iter.Seq2[K, Result[T]]) (K, T, error) {

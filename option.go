@@ -53,16 +53,15 @@ func Limit(n int) Option {
 	return limit(n)
 }
 
-// Buffer lets tasks run ahead of the loop by n results: with a [Limit] of l, at
-// most l + n tasks are started and not yet yielded. As long as that leaves room,
-// l tasks run. A result counts as yielded when the body of the loop is entered.
-// Without a Limit, [Within] a limiter for l tasks counts as the limit. Without
-// either, all tasks start at once, and Buffer has no effect. [Gather] and
-// [Settle] ignore it.
+// Buffer lets tasks run ahead of the loop by n results: with Limit(m), at most
+// m + n tasks are started and not yet yielded. As long as that leaves room, m
+// tasks run. A result counts as yielded when the body of the loop is entered.
+// Without a [Limit], a limiter for m tasks, given to [Within], counts as
+// Limit(m). Without either, all tasks start at once, and Buffer has no effect.
+// [Gather] and [Settle] ignore Buffer.
 //
-// Default: for a list, as many as there are tasks, so that a slow loop never
-// delays them; for a sequence or a [Queue], the same number as the limit, or no
-// bound if there is no limit. Buffer panics if n < 0.
+// Default: for a list, the number of tasks, so that a slow loop never delays
+// them; for a sequence or a [Queue], the limit. Buffer panics if n < 0.
 func Buffer(n int) Option {
 	if n < 0 {
 		panic(fmt.Sprintf("await: Buffer(%d): the buffer must not be negative", n))
@@ -71,17 +70,18 @@ func Buffer(n int) Option {
 }
 
 // Within makes each task of the call also acquire a slot of l, which other
-// calls may share. The task releases it when it ends, by return, panic or
+// calls may share. The task releases its slot when it ends, by return, panic or
 // [runtime.Goexit]. Each call has at most one task that waits for a slot, and
-// waiting tasks are served first come, first served. The wait ends with the
-// context.
+// waiting tasks are served first come, first served. The wait ends if the
+// tasks' context ends.
 //
-// Calls may be nested. While a task that holds a slot of l runs a call of its
-// own Within(l), it lends its slot to the tasks of that call. So a nested call
-// always makes progress, even with NewLimiter(1) and at any depth, and no more
-// than n of the innermost tasks run at once. The nested call must get the
-// context of the outer task, or one derived from it. With any other context it
-// waits like an unrelated call, and can deadlock.
+// Calls may be nested: a task that holds a slot of l may itself make a call
+// with Within(l). The task lends its slot to the tasks of that call. So a
+// nested call always makes progress, at any depth, even with NewLimiter(1).
+// With NewLimiter(n), at most n of the innermost tasks run at once. The nested
+// call must get the context of the outer task, or one derived from that. A
+// nested call with any other context waits like an unrelated call, and can
+// deadlock.
 //
 // Nest different limiters in a consistent order, as with mutexes, or they can
 // deadlock.
@@ -96,8 +96,8 @@ func Within(l *Limiter) Option {
 }
 
 // A Limiter limits how many tasks run at once in all calls that share it by
-// [Within]. It is made by [NewLimiter]; the zero value cannot be used. It is
-// safe for concurrent use.
+// [Within]. Use [NewLimiter] to make a Limiter; the zero value cannot be used.
+// A Limiter is safe for concurrent use.
 type Limiter struct{ limiter *crew.Limiter }
 
 // NewLimiter returns a Limiter for n tasks at once. It panics if n < 1.
@@ -113,55 +113,60 @@ func NewLimiter(n int) *Limiter {
 // region of it. In goroutine and CPU profiles ([runtime/pprof]) the goroutines
 // of the call have the label await=name, and so has the tasks' context.
 //
-// Default: traces say "await", and profiles have no label.
+// Default: traces say "await", and the call adds no label to profiles.
 func Name(s string) Option { return name(s) }
 
-// Detach lets the call end before its tasks do. The end cancels running tasks,
-// and a sequence in the middle of a step, but does not wait for them. (A
-// sequence that waits in yield for a free slot is ended, and what it defers is
-// waited for.) Their
-// late results are dropped ([OnDiscard] gets the values), and their goroutines
-// exit when the tasks return. When the caller's context ends, tasks that still run yield
-// at once, in the order in which they started, with an error that matches the
-// context's cause and its Err. When a task panics, the call panics at once. A
-// panic after the call has returned crashes the program, as in any goroutine.
+// Detach lets the call end before its tasks do. The end cancels the tasks'
+// context, but waits neither for running tasks nor for the current step of a
+// sequence. Late results are dropped ([OnDiscard] gets the values), and each
+// goroutine exits when its task or step returns. A sequence that waits in yield
+// for a free slot is ended and waited for, and so are its deferred calls.
+//
+// When the caller's context ends, tasks that still run yield at once, in the
+// order in which they started, with an error that matches the context's cause
+// and its Err. When a task panics, the call panics at once. A panic after the
+// call has returned crashes the program, as in any goroutine.
 //
 // Detach is for tasks that ignore their context. Such a task may run after the
 // call has returned, and there is no way to wait for it: whatever it uses must
 // stay valid. In a [testing/synctest] bubble the tasks have to end before the
 // test does.
 //
-// Default: the end of a call waits for every running task.
+// Default: the end of a call waits for every running task, and for the current
+// step of a sequence.
 func Detach() Option { return detach{} }
 
 // Recover turns a task's panic into the error of its result, a [*PanicError].
 // Other tasks continue, except in [Gather], which fails as for any error. A
-// panic in the sequence, which belongs to no task, is still raised.
+// panic in the sequence, or in a function given to [OnCancel] or [OnDiscard],
+// is still raised.
 //
 // Default: a panic cancels the other tasks and is raised again on the caller's
 // goroutine.
 func Recover() Option { return recoverAll{} }
 
-// OnCancel calls f once in each run, as soon as the tasks' context ends: the loop
-// is left, a task panics, a Gather fails, the caller's context ends, or all is
-// done, which is after the last result has been yielded. f is called on a
-// goroutine of the call, even if there are no tasks or ctx has already ended.
-// If OnCancel is given more than once, each f is called, in order.
+// OnCancel calls f as soon as the tasks' context ends: the loop is left, a task
+// panics, a [Gather] fails, the caller's context ends, or all is done, which is
+// after the last iteration of the body. f is called exactly once for each range
+// statement, or each call of Gather and the like, even if there are no tasks or
+// ctx has already ended. f runs on a goroutine of the call. If OnCancel is
+// given more than once, each f is called, in order.
 //
-// It wakes what a task or a sequence waits for besides the tasks' context. So
-// the end of the loop need not wait for a sequence that reads from a channel,
-// if the reader selects on a context that f cancels:
+// Use OnCancel to wake a task or a sequence that waits for something other than
+// the tasks' context. For example, a sequence that reads from a channel does
+// not delay the end of the loop if it selects on a context that f cancels:
 //
 //	reading, cancel := context.WithCancel(ctx)
 //	results := await.AsCompletedSeq(ctx, receive(reading, jobs), await.Limit(8), await.OnCancel(cancel))
 //
-// The same goes for two stages, where the first runs in the context that f
-// cancels, and for a reader that knows no context, if closing it ends the Read.
-// If nothing can wake a reader, such as one of os.Stdin, run it in a goroutine
-// of your own that sends on a channel.
+// If the sequence is the loop over a first stage, let that stage run in a
+// context that f cancels. If the sequence reads from a connection, f can close
+// the connection. If nothing can wake the reader, as with [os.Stdin], read in a
+// goroutine of your own that sends on a channel.
 //
-// The end of the call waits for f, with [Detach] too, so f must not wait for the
-// end. A panic in f is raised by the call; [runtime.Goexit] counts as return.
+// The end of the call waits for f, with [Detach] too, so f must not wait for
+// the end. A panic in f is raised by the call; [runtime.Goexit] counts as
+// return.
 //
 // Default: nothing is called. OnCancel panics if f is nil.
 func OnCancel(f func()) Option {
@@ -171,31 +176,32 @@ func OnCancel(f func()) Option {
 	return onCancel(f)
 }
 
-// OnDiscard calls f, exactly once, with every value of a successful task that
-// does not reach the caller. It is for values that must be closed, such as
-// connections and files. A value does not reach the caller if
+// OnDiscard calls f exactly once with each value, even a zero one, that a task
+// returned without an error and that does not reach the caller. Use OnDiscard
+// for values that must be closed, such as connections and files. A value does
+// not reach the caller if
 //
 //   - the task finished after the loop was left,
 //   - or its result had not been read by then,
 //   - or it came late with [Detach],
 //   - or [Gather] or [Settle] panics.
 //
-// A result that was yielded, to [First] too, has reached the caller, and so has
-// one in a slice that Gather or Settle returns, with an error or not. A value
-// that comes with an error is never discarded. A [Queue] without Detach keeps
-// its results for the next loop instead.
+// A result that was yielded, to [First] too, has reached the caller. So has a
+// result in a slice that Gather or Settle returns, even if Gather also returns
+// an error. f does not get a value that a task returned with an error. A
+// [Queue] without Detach keeps its results for the next loop instead.
 //
 // f is called at the end of the call, on the caller's goroutine, one value at a
-// time in the order in which the tasks finished, after all tasks, the sequence
-// and [OnCancel] have ended. Late values of a detached call are discarded on
-// the goroutines of their tasks, perhaps several at once. Every value is
-// discarded even if f panics; the first panic is raised, unless there is one of
-// a task or of the loop's body, which comes first. If OnDiscard is given more
-// than once, each f is called, in order.
+// time, in the order in which the tasks finished, after all tasks, the sequence
+// and [OnCancel] have ended. Late values of a detached call are passed to f on
+// the goroutines of their tasks, perhaps several at once. If f panics, it is
+// still called with the other values; see "Panics" in the package documentation
+// for which panic is raised. If OnDiscard is given more than once, each f is
+// called, in order.
 //
 // Default: values that do not reach the caller are dropped. OnDiscard panics if
-// f is nil. The call panics if its tasks do not return a T, and [Gather2] and
-// [Gather3], whose tasks return different types, panic if they get an OnDiscard.
+// f is nil. The call panics at once if its tasks do not return a T. [Gather2]
+// and [Gather3] do not accept OnDiscard.
 func OnDiscard[T any](f func(T)) Option {
 	if f == nil {
 		panic("await: OnDiscard: the function is nil")

@@ -48,8 +48,9 @@ func Times[T any](n int, fn func(ctx context.Context, i int) (T, error)) []Task[
 	return tasks
 }
 
-// TaskSeq pairs each input with a task that calls fn with it. An input is pulled
-// only when its task is. fn may be called from several goroutines at once.
+// TaskSeq pairs each input with a task that calls fn with that input. An input
+// is pulled only when its task is. fn may be called from several goroutines at
+// once.
 //
 // TaskSeq panics if inputs or fn is nil.
 func TaskSeq[In, T any](inputs iter.Seq[In], fn func(context.Context, In) (T, error)) iter.Seq2[In, Task[T]] {
@@ -69,10 +70,10 @@ func TaskSeq[In, T any](inputs iter.Seq[In], fn func(context.Context, In) (T, er
 }
 
 // TaskSeq2 is [TaskSeq] for inputs that can fail, such as the lines of a file,
-// the rows of a query or the pages of an API. An input that comes with an
-// error makes a task that returns this error without calling fn, so the loop
-// gets it as the result of that key. (If the context of the call ends before,
-// the result is [ErrNotStarted], as for any task that did not start.)
+// the rows of a query or the pages of an API. An input that comes with an error
+// makes a task that returns this error without calling fn, so the loop gets the
+// error with that input as the key. (If the context of the call ends first, the
+// result is [ErrNotStarted], as for any task that did not start.)
 //
 // TaskSeq2 panics if inputs or fn is nil.
 func TaskSeq2[In, T any](inputs iter.Seq2[In, error], fn func(context.Context, In) (T, error)) iter.Seq2[In, Task[T]] {
@@ -95,8 +96,8 @@ func TaskSeq2[In, T any](inputs iter.Seq2[In, error], fn func(context.Context, I
 	}
 }
 
-// NoValue adapts a function that returns only an error to [Tasks], [TaskSeq]
-// and [TaskSeq2]:
+// NoValue adapts a function that returns only an error to [Tasks], [Times],
+// [TaskSeq] and [TaskSeq2]:
 //
 //	_, err := await.Gather(ctx, await.Tasks(names, await.NoValue(remove)), await.Limit(8))
 //
