@@ -260,7 +260,7 @@ func (c *Crew[K, T]) followUp(w *worker[K, T]) {
 		w.permit.release()
 		w.permit = nil
 	}
-	if w.discard {
+	if w.discard { // for the last time: the run has ended, so w leaves
 		c.discardLate(w.item.Value)
 	}
 }

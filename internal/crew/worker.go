@@ -86,7 +86,6 @@ func (c *Crew[K, T]) runSpecial(w *worker[K, T], task Task[T]) (T, error) {
 // broken deals with a task that has not returned. Its worker leaves, and
 // another one goes on in its place.
 func (c *Crew[K, T]) broken(w *worker[K, T]) {
-	w.busy = false
 	w.caught.key = w.item.Key
 	if c.slots != nil {
 		w.caught.key = w.n
