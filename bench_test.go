@@ -164,6 +164,20 @@ func BenchmarkMicrosecond(b *testing.B) {
 	bench(b, n, "Gather", func() int { return sum(await.Gather(b.Context(), tasks)) })
 }
 
+// BenchmarkAsCompletedSeqBusy is BenchmarkAsCompletedSeqLimit8 with tasks that
+// compute for ten microseconds. There it matters how soon another core takes
+// over a goroutine that was woken.
+func BenchmarkAsCompletedSeqBusy(b *testing.B) {
+	const n = 2000
+	rounds := calibrate(10 * time.Microsecond)
+	tasks := repeat(n, func(context.Context) (int, error) {
+		sink.Store(int64(compute(rounds)))
+		return 1, nil
+	})
+	bench(b, n, "hand", func() int { return fed(b.Context(), tasks, 8) })
+	bench(b, n, "await", func() int { return count(await.AsCompletedSeq(b.Context(), tasks, await.Limit(8))) })
+}
+
 // BenchmarkFirstResult tells when the first of 100,000 results arrives, of
 // tasks that all block but the first. ns/op is until all have been canceled and
 // have returned.

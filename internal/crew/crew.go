@@ -27,6 +27,7 @@ package crew
 
 import (
 	"context"
+	"runtime"
 	"runtime/pprof"
 )
 
@@ -185,8 +186,15 @@ func (c *Crew[K, T]) step(w *worker[K, T]) (task Task[T], ok bool) {
 		c.mu.Lock()
 	}
 	task, ok = c.take(w)
+	yield := c.feeder != nil && c.feeder.yield
 	launch := ok && c.addWorker()
 	c.mu.Unlock()
+	if yield {
+		// The scheduler runs the feeder next on the core of the worker that has
+		// woken it, and lets another core take it only after 3 microseconds,
+		// which are 60 where the system's timers are coarse: cores would idle.
+		runtime.Gosched()
+	}
 	if launch {
 		// Before w runs its own task: so a task that blocks never keeps the
 		// next one from starting, short tasks share a few goroutines, because

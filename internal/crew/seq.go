@@ -5,6 +5,7 @@ import (
 	"iter"
 	"runtime/debug"
 	"runtime/pprof"
+	"time"
 )
 
 // OfSeq readies a run of a sequence of tasks.
@@ -51,6 +52,9 @@ type feeder[K, T any] struct {
 	inStep  bool // the sequence is making its next step
 	waiting bool // the goroutine waits for a free place
 	places  cond // for that
+
+	told  time.Duration // when tell woke the goroutine last, from epoch; 0 if never
+	yield bool          // workers let it run before their next tasks
 
 	caught *recovered // how the sequence has ended without returning; the goroutine's own
 }
@@ -183,6 +187,7 @@ func (f *feeder[K, T]) wait() bool {
 	for !f.free() && !c.ended() {
 		f.waiting = true
 		f.places.Wait()
+		f.yield = false
 	}
 	return f.count == 0 || !c.ended()
 }
@@ -201,5 +206,14 @@ func (f *feeder[K, T]) tell() {
 	if f.waiting && (f.crew.ended() || f.count == 0 && f.free()) {
 		f.waiting = false
 		f.places.Signal()
+		now := time.Since(epoch)
+		f.yield = f.told != 0 && now-f.told > short
+		f.told = now
 	}
 }
+
+// short is how long a handful of tasks takes that are so small that yielding to
+// the feeder each time would cost more than it gains.
+const short = 5 * time.Microsecond
+
+var epoch = time.Now() // time.Since takes half as long as time.Now
