@@ -116,12 +116,7 @@ var crewErrors = crew.Errors{
 	},
 	NilTask:    func(key any) error { return fmt.Errorf("await: the task with key %s is nil", keyText(key)) },
 	NotStarted: func(cause, err error) error { return &notStartedError{contextError{cause, err}} },
-	LeftBehind: func(cause, err error) error {
-		if errors.Is(cause, err) {
-			return cause
-		}
-		return &contextError{cause, err}
-	},
+	LeftBehind: func(cause, err error) error { return &contextError{cause, err} },
 }
 
 // contextError is the end of a context: it has the text of the cause, and

@@ -140,6 +140,25 @@ func TestPanicError(t *testing.T) {
 		requirePanicError(t, raised, nil, "boom")
 		require.ErrorContains(t, raised, "sequence")
 	})
+	t.Run("of an option's function says so, and has no key", func(t *testing.T) {
+		for name, option := range map[string]await.Option{
+			"OnCancel":  await.OnCancel(func() { explode("boom") }),
+			"OnDiscard": await.OnDiscard(func(int) { explode("boom") }),
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				raised := raisedBy(t, func() {
+					for range await.AsCompleted(t.Context(), seconds(1, 2), option) {
+						break
+					}
+				})
+				requirePanicError(t, raised, nil, "boom")
+				require.True(t, strings.HasPrefix(raised.Error(), "await: a function of "+name+" panicked: boom\n"), raised)
+			})
+		}
+	})
+	t.Run("has a text without a key too", func(t *testing.T) {
+		require.ErrorContains(t, &await.PanicError{Value: "boom"}, "task <nil> panicked: boom")
+	})
 	t.Run("unwraps to a value that is an error", func(t *testing.T) {
 		require.Equal(t, tasktest.ErrBoom, errors.Unwrap(&await.PanicError{Value: tasktest.ErrBoom}))
 		require.NoError(t, errors.Unwrap(&await.PanicError{Value: "boom"}))

@@ -717,6 +717,20 @@ func TestFirst(t *testing.T) {
 			require.Equal(t, time.Second, time.Since(start))
 		})
 	})
+	t.Run("of several calls that never ran gives the cause of the first", func(t *testing.T) {
+		_, _, err := await.First(func(yield func(int, await.Result[int]) bool) {
+			for _, cause := range []error{errors.New("first"), errors.New("second")} {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				cancel(cause)
+				for i, r := range await.AsCompleted(ctx, instant(1)) {
+					if !yield(i, r) {
+						return
+					}
+				}
+			}
+		})
+		require.EqualError(t, err, "2 tasks were not started: first")
+	})
 	t.Run("of a sequence that was cut short says so", func(t *testing.T) {
 		for _, stream := range []func(context.Context, iter.Seq2[string, await.Task[int]], ...await.Option) iter.Seq2[string, await.Result[int]]{
 			await.AsCompletedSeq[string, int], await.InOrderSeq[string, int],

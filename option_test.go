@@ -1398,20 +1398,23 @@ func TestOnDiscard(t *testing.T) {
 	t.Run("of another type panics at the call, and names both types", func(t *testing.T) {
 		ctx := t.Context()
 		files := []await.Task[*os.File]{}
-		for name, call := range map[string]func(await.Option){
-			"AsCompleted":    func(o await.Option) { await.AsCompleted(ctx, files, o) },
-			"InOrder":        func(o await.Option) { await.InOrder(ctx, files, o) },
-			"AsCompletedSeq": func(o await.Option) { await.AsCompletedSeq(ctx, slices.All(files), o) },
-			"InOrderSeq":     func(o await.Option) { await.InOrderSeq(ctx, slices.All(files), o) },
-			"Queue":          func(o await.Option) { new(await.Queue[string, *os.File]).AsCompleted(ctx, o) },
-			"Gather":         func(o await.Option) { _, _ = await.Gather(ctx, files, o) },
-			"Settle":         func(o await.Option) { await.Settle(ctx, files, o) },
+		for name, call := range map[string]func(...await.Option){
+			"AsCompleted":    func(o ...await.Option) { await.AsCompleted(ctx, files, o...) },
+			"InOrder":        func(o ...await.Option) { await.InOrder(ctx, files, o...) },
+			"AsCompletedSeq": func(o ...await.Option) { await.AsCompletedSeq(ctx, slices.All(files), o...) },
+			"InOrderSeq":     func(o ...await.Option) { await.InOrderSeq(ctx, slices.All(files), o...) },
+			"Queue":          func(o ...await.Option) { new(await.Queue[string, *os.File]).AsCompleted(ctx, o...) },
+			"Gather":         func(o ...await.Option) { _, _ = await.Gather(ctx, files, o...) },
+			"Settle":         func(o ...await.Option) { await.Settle(ctx, files, o...) },
 		} {
 			t.Run(name, func(t *testing.T) {
 				requireBadInput(t, "*os.File", func() { call(await.OnDiscard(func(string) {})) })
 				requireBadInput(t, "string", func() { call(await.OnDiscard(func(string) {})) })
 				requireBadInput(t, "io.Closer", func() { call(await.OnDiscard(func(io.Closer) {})) })
-				call(await.OnDiscard(func(*os.File) {}))
+				right := await.OnDiscard(func(*os.File) {})
+				call(right)
+				requireBadInput(t, "option 1 is OnDiscard", func() { call(right, await.OnDiscard(func(string) {})) })
+				requireBadInput(t, "option 1 is nil", func() { call(right, nil) })
 			})
 		}
 	})
