@@ -2159,30 +2159,59 @@ func TestAsCompletedBackpressure(t *testing.T) {
 		}
 	})
 
-	// All results but the last wait while the body has the first one. When the
-	// body has the last one, it has read them. In input order they wait in the
-	// window. A list has room for its results anyway.
-	runOfForReal(t, notLists, "the memory of a burst is given back when the loop has read it", func(t *testing.T, w way) {
-		const n = 30_000
-		var done atomic.Int64
-		tasks := tasktest.Copies(n, func(context.Context) (int, error) { done.Add(1); return 0, nil })
-		last := make(chan struct{})
-		tasks[n-1] = func(context.Context) (int, error) { <-last; return 0, nil }
-		before := heapInUse()
-		yielded := 0
-		for range w.loop(t, t.Context(), tasks) {
-			switch yielded++; yielded {
-			case 1:
-				for done.Load() < n-1 {
+	// A burst waits while the body has the first result, another one while it
+	// reads the first, and perhaps one result more while it reads the second. The
+	// last task measures while the loop waits for it. In input order results wait
+	// in the window. A list has room for its results anyway.
+	runOfForReal(t, notLists, "the memory of bursts is given back when the loop has read them", func(t *testing.T, w way) {
+		for _, more := range []int{0, 1} {
+			const burst = 15_000
+			n := burst + burst + more + 1
+			var done atomic.Int64
+			tasks := tasktest.Copies(n, func(context.Context) (int, error) { done.Add(1); return 0, nil })
+			gates := map[int]chan struct{}{burst: nil, 2 * burst: nil, n - 1: nil} // the first tasks of what waits together
+			for i := range gates {
+				gate := make(chan struct{})
+				gates[i] = gate
+				tasks[i] = func(context.Context) (int, error) { <-gate; done.Add(1); return 0, nil }
+			}
+			open := func(gate, upTo int) {
+				close(gates[gate])
+				for done.Load() < int64(upTo) {
 					runtime.Gosched()
 				}
-			case n - 1:
-				close(last)
-			case n:
-				require.Less(t, heapInUse()-before, 100<<10)
 			}
+			before := heapInUse()
+			givenBack := func() bool { return heapInUse()-before < 100<<10 }
+			last := tasks[n-1]
+			tasks[n-1] = func(ctx context.Context) (int, error) {
+				_, _ = last(ctx)
+				for deadline := time.Now().Add(10 * time.Second); !givenBack(); {
+					require.True(t, time.Now().Before(deadline))
+				}
+				return 0, nil
+			}
+			yielded := 0
+			for range w.loop(t, t.Context(), tasks, await.Limit(1), await.Buffer(n)) {
+				switch yielded++; yielded {
+				case 1:
+					for done.Load() < burst {
+						runtime.Gosched()
+					}
+				case burst / 2:
+					open(burst, 2*burst)
+				case burst + burst/2:
+					if more > 0 {
+						open(2*burst, 2*burst+more)
+					}
+				case n - 1:
+					close(gates[n-1])
+				case n:
+					require.True(t, givenBack())
+				}
+			}
+			require.Equal(t, n, yielded)
 		}
-		require.Equal(t, n, yielded)
 	})
 }
 
