@@ -714,14 +714,18 @@ func ExampleLimit() {
 // A loop that has stopped reading sees at most Limit + Buffer tasks started
 // and not yet yielded.
 func ExampleBuffer() {
+	second := make(chan struct{})
 	start := func(_ context.Context, n int) (int, error) {
 		fmt.Println("start", n)
+		if n == 2 {
+			close(second)
+		}
 		return n, nil
 	}
 	ctx := context.Background()
 	for _, r := range await.AsCompleted(ctx, await.Tasks([]int{1, 2, 3}, start), await.Limit(1), await.Buffer(0)) {
 		if r.Value == 1 {
-			time.Sleep(100 * time.Millisecond) // time enough for task 2, but not for 3
+			<-second // task 2 starts while the loop is here, and 3 does not
 			fmt.Println("the loop goes on")
 		}
 	}
@@ -875,9 +879,9 @@ func ExampleOnCancel() {
 // A value that does not reach the loop is closed: here a file that was opened
 // too late.
 func ExampleOnDiscard() {
-	open := func(_ context.Context, name string) (string, error) {
+	open := func(ctx context.Context, name string) (string, error) {
 		if name == "slow" {
-			time.Sleep(50 * time.Millisecond)
+			<-ctx.Done()
 		}
 		return name + " file", nil
 	}
