@@ -643,12 +643,12 @@ func TestDetach(t *testing.T) {
 		})
 	})
 	// The task runs on when the call has ended, and panics then.
-	crash := func(name string, leave func(ctx context.Context, late, other await.Task[int])) {
+	crash := func(name string, value error, leave func(ctx context.Context, late, other await.Task[int])) {
 		t.Run("lets a late panic crash the program, after "+name, func(t *testing.T) {
 			if !tasktest.IsChild(t) {
 				output, err := tasktest.RunChild(t)
 				require.Error(t, err)
-				require.Contains(t, output, "too late")
+				require.Contains(t, output, value.Error())
 				require.Contains(t, output, "await_test.explode(")
 				return
 			}
@@ -657,7 +657,7 @@ func TestDetach(t *testing.T) {
 			leave(ctx, func(context.Context) (int, error) {
 				close(began)
 				<-left
-				explode("too late")
+				explode(value)
 				return 0, nil
 			}, func(context.Context) (int, error) {
 				<-began
@@ -669,7 +669,7 @@ func TestDetach(t *testing.T) {
 		})
 	}
 	for _, d := range doors {
-		crash(d.name, func(ctx context.Context, late, other await.Task[int]) {
+		crash(d.name, tasktest.ErrBoom, func(ctx context.Context, late, other await.Task[int]) {
 			d.run(t, ctx, []await.Task[int]{late, other}, await.Detach())
 		})
 	}
@@ -677,7 +677,7 @@ func TestDetach(t *testing.T) {
 		if w.ordered {
 			continue // the first result is that of the late task
 		}
-		crash("a break out of "+w.name, func(ctx context.Context, late, other await.Task[int]) {
+		crash("a break out of "+w.name, await.ErrGoexit, func(ctx context.Context, late, other await.Task[int]) {
 			for range w.loop(t, context.WithoutCancel(ctx), []await.Task[int]{late, other}, await.Detach()) {
 				break
 			}
