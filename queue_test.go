@@ -888,6 +888,18 @@ func TestQueueSecondLoop(t *testing.T) {
 			require.Equal(t, []int{6}, keysOf(arrivals(q.AsCompleted(t.Context(), opts...))), "the queue is usable")
 		})
 	})
+	t.Run("leaves nothing with its context", func(t *testing.T) {
+		q := queueOf(tasktest.Deaf(0, 0))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for range q.AsCompleted(t.Context()) {
+			before := heapInUse()
+			for range 1000 {
+				requireBusy(t, func() { arrivals(q.AsCompleted(ctx)) })
+			}
+			require.Less(t, heapInUse()-before, 100<<10)
+		}
+	})
 	t.Run("that panics inside the first ends the first as any panic does", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := queueOf(seconds(1, 5, 1)...)
