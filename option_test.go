@@ -1472,17 +1472,18 @@ func TestOnDiscard(t *testing.T) {
 			require.Equal(t, []int{10, 30}, gone.all())
 		})
 	})
-	t.Run("calls the others too if one panics over a late value, which the loop raises", func(t *testing.T) {
+	t.Run("calls the others too, in order, if one panics over a late value, which the loop raises", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var gone discards
+			negative := func(value int) { gone.noteLate(-value) }
 			raised := raisedBy(t, func() {
-				for range await.AsCompleted(endsAfter(t, time.Second), []await.Task[int]{tasktest.Deaf(2*time.Second, 1), tasktest.Deaf(2*time.Second, 2)},
-					await.Detach(), await.OnDiscard(func(int) { panic("late") }), await.OnDiscard(gone.noteLate)) {
+				for range await.AsCompleted(endsAfter(t, time.Second), seconds(1, 2, 3)[1:], await.Detach(),
+					await.OnDiscard(gone.noteLate), await.OnDiscard(func(int) { panic("late") }), await.OnDiscard(negative)) {
 					time.Sleep(10 * time.Second)
 				}
 			})
 			require.Equal(t, "late", raised.Value)
-			require.ElementsMatch(t, []int{1, 2}, gone.all())
+			require.Equal(t, []int{1, -1, 2, -2}, gone.all())
 			afterDetached(time.Hour)
 		})
 	})
