@@ -3249,6 +3249,20 @@ func TestAsCompletedSeqDetach(t *testing.T) {
 		require.EqualValues(t, 3, s.pulled.Load())
 	})
 
+	runSeqs(t, "when the context ends in the body, a sequence that waits for a free place is cleaned up at once", func(t *testing.T, w seqWay) {
+		start := time.Now()
+		var cleaned time.Duration
+		tasks := func(yield func(int, await.Task[int]) bool) {
+			defer func() { cleaned = time.Since(start) }()
+			_ = yield(0, tasktest.Deaf(time.Second, 0)) && yield(1, tasktest.Deaf(time.Hour, 1))
+		}
+		for range w.loop(endsAfter(t, 3*time.Second), tasks, await.Limit(1), await.Detach()) {
+			time.Sleep(time.Minute)
+		}
+		require.Equal(t, 3*time.Second, cleaned)
+		afterDetached(time.Hour)
+	})
+
 	runSeqs(t, "when the context ends, the step is not awaited", func(t *testing.T, w seqWay) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Second, errCause)
 		defer cancel()
