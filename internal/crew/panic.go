@@ -80,8 +80,6 @@ func (c *Crew[K, T]) report(r *recovered) {
 	}
 	err := c.panics.err
 	c.stopped = true
-	c.tellLoop()
-	c.tellFeeder()
 	c.mu.Unlock()
 	c.cancel(err)
 }

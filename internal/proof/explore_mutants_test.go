@@ -47,7 +47,6 @@ var mutants = []mutant{
 	{"the end of the feeder does not wake the loop", "", "seq", []string{"f.pulling = false\n\t\tc.tellLoop()", "f.pulling = false"}},
 	{"the end of OnCancel does not wake the loop", "", "stop", []string{"c.watching = false\n\t\tc.tellLoop()", "c.watching = false"}},
 	{"the end of the context does not wake the loop", "the end of OnCancel wakes it a moment later", "stop", []string{"c.mu.Lock()\n\tc.tellLoop()\n\tc.tellFeeder()", "c.mu.Lock()\n\tc.tellFeeder()"}},
-	{"a panic does not wake the loop", "the next worker that leaves, or the feeder, wakes it, and Stop waits for them anyway", "panic", []string{"c.tellLoop()\n\tc.tellFeeder()\n\tc.mu.Unlock()\n\tc.cancel", "c.tellFeeder()\n\tc.mu.Unlock()\n\tc.cancel"}},
 	{"the last worker of a Gather does not wake the caller", "", "slots", []string{"if c.workers == 0 {\n\t\tc.tellLoop()\n\t}\n", ""}},
 
 	// Looks and waits that are not one step.
