@@ -187,9 +187,10 @@ func tasksAdd(opts ...await.Option) {
 }
 
 // othersAdd: another goroutine adds a task at some point, perhaps when the
-// loop is ending. What comes too late is for the next loop.
+// loop is ending. What comes too late is for the next loop: this one does not
+// start it only to cancel it.
 func othersAdd(leave bool, in func(*world) context.Context, opts ...await.Option) {
-	w := &world{n: 3, keeps: true, detached: len(opts) == 1 && leave}
+	w := &world{n: 3, keeps: true, detached: len(opts) == 1 && leave, calm: !leave && in == nil}
 	tasks := w.tasks(nil)
 	w.queue.Add(0, tasks[0])
 	w.queue.Add(1, tasks[1])

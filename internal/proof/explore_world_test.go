@@ -41,6 +41,7 @@ type world struct {
 	gathers  bool // the first error ends the call
 	discards bool // OnDiscard is set
 	hooks    bool // OnCancel is set
+	calm     bool // nothing ends the loop before all is done
 
 	// What has happened.
 	ctx       context.Context // of a task
@@ -190,6 +191,9 @@ func (w *world) task(i int, do how) await.Task[int] {
 			err = do(ctx, w, i)
 		}
 		w.step("end")
+		if w.calm && explorer.Ended(ctx) {
+			explorer.Fail("task %d is canceled", i)
+		}
 		w.value[i] = err == nil
 		w.failed = w.failed || w.gathers && err != nil
 		return i + 1, err // not the zero value
