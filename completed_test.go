@@ -2927,6 +2927,33 @@ func TestAsCompletedSeqLeft(t *testing.T) {
 		tasktest.RequireNoWorkers(t)
 	})
 
+	// A worker may have taken a task just before the loop is left, and begin it
+	// afterwards; but it does not take one and then let others go first.
+	runSeqsForReal(t, "hardly ever a task begins after the loop was left", func(t *testing.T, w seqWay) {
+		var left atomic.Bool
+		var late atomic.Int64
+		task := func(context.Context) (int, error) {
+			if left.Load() {
+				late.Add(1)
+			}
+			for begun := time.Now(); time.Since(begun) < 20*time.Microsecond; {
+			}
+			return 0, nil
+		}
+		const n = 100
+		for range n {
+			left.Store(false)
+			yielded := 0
+			for range w.loop(t.Context(), slices.All(tasktest.Copies(200, task)), await.Limit(4)) {
+				if yielded++; yielded == 60 {
+					left.Store(true)
+					break
+				}
+			}
+		}
+		require.Less(t, late.Load(), int64(n/2))
+	})
+
 	// The step returns at the same moment as the last task.
 	runSeqsForReal(t, "a step that ends when the loop ends is cleaned up once", func(t *testing.T, w seqWay) {
 		rng := rand.New(rand.NewPCG(9, 10))

@@ -186,15 +186,8 @@ func (c *Crew[K, T]) step(w *worker[K, T]) (task Task[T], ok bool) {
 		c.mu.Lock()
 	}
 	task, ok = c.take(w)
-	yield := c.feeder != nil && c.feeder.yield
 	launch := ok && c.addWorker()
 	c.mu.Unlock()
-	if yield {
-		// The scheduler runs the feeder next on the core of the worker that has
-		// woken it, and lets another core take it only after 3 microseconds,
-		// which are 60 where the system's timers are coarse: cores would idle.
-		runtime.Gosched()
-	}
 	if launch {
 		// Before w runs its own task: so a task that blocks never keeps the
 		// next one from starting, short tasks share a few goroutines, because
@@ -285,6 +278,8 @@ func (c *Crew[K, T]) take(w *worker[K, T]) (task Task[T], ok bool) {
 				return nil, false
 			}
 			c.rest()
+		case c.feeder != nil && c.feeder.tellEarly():
+			c.makeWay()
 		case c.config.Limiter != nil && !c.acquire(w):
 			c.leave()
 			return nil, false
@@ -357,6 +352,18 @@ func (c *Crew[K, T]) rest() {
 	c.work.Wait()
 	c.starting = false
 	c.mu.Unlock()
+	c.askParent()
+	c.mu.Lock()
+}
+
+// makeWay lets the feeder run that the worker has just woken. The scheduler would
+// run it next on this core, so not before the end of the worker's task, unless
+// another core takes it over; that core first sleeps for 3 microseconds, which
+// Linux makes some 60. The worker must have no task yet, because it goes to the
+// end of the line of all that could run.
+func (c *Crew[K, T]) makeWay() {
+	c.mu.Unlock()
+	runtime.Gosched()
 	c.askParent()
 	c.mu.Lock()
 }

@@ -53,8 +53,9 @@ type feeder[K, T any] struct {
 	waiting bool // the goroutine waits for a free place
 	places  cond // for that
 
-	told  time.Duration // when tell woke the goroutine last, from epoch; 0 if never
-	yield bool          // workers let it run before their next tasks
+	asked int           // how often tellEarly had a choice since it read the clock
+	timed time.Duration // when it read the clock
+	long  bool          // what it then found: handfuls take long
 
 	caught *recovered // how the sequence has ended without returning; the goroutine's own
 }
@@ -187,7 +188,6 @@ func (f *feeder[K, T]) wait() bool {
 	for !f.free() && !c.ended() {
 		f.waiting = true
 		f.places.Wait()
-		f.yield = false
 	}
 	return f.count == 0 || !c.ended()
 }
@@ -204,16 +204,35 @@ func (f *feeder[K, T]) free() bool {
 // is left to sleep: so it brings several tasks each time it wakes.
 func (f *feeder[K, T]) tell() {
 	if f.waiting && (f.crew.ended() || f.count == 0 && f.free()) {
-		f.waiting = false
-		f.places.Signal()
-		now := time.Since(epoch)
-		f.yield = f.told != 0 && now-f.told > short
-		f.told = now
+		f.wake()
 	}
 }
 
-// short is how long a handful of tasks takes that are so small that yielding to
-// the feeder each time would cost more than it gains.
-const short = 5 * time.Microsecond
+// tellEarly wakes the feeder before the last task of a handful is taken, if a
+// worker should then make way for it: if handfuls take long. It reports whether
+// it has done so. It reads the clock once in several handfuls, because that
+// costs as much as a fifth of a task that does nothing.
+func (f *feeder[K, T]) tellEarly() bool {
+	if !f.waiting || f.count > 1 || !f.free() {
+		return false
+	}
+	if f.asked == 0 {
+		t := now()
+		f.long = f.timed != 0 && t-f.timed > handfuls*short
+		f.timed = t
+	}
+	f.asked = (f.asked + 1) % handfuls
+	if f.long {
+		f.wake()
+	}
+	return f.long
+}
 
-var epoch = time.Now() // time.Since takes half as long as time.Now
+func (f *feeder[K, T]) wake() {
+	f.waiting = false
+	f.places.Signal()
+}
+
+// short is how long a handful of tasks takes that are so small that making way
+// for the feeder would cost more than it gains.
+const short = 5 * time.Microsecond

@@ -35,7 +35,7 @@ var mutants = []mutant{
 	{"the last worker does not wake the loop", "", "crew", []string{"if c.workers == 0 || c.running == 0 && !c.left { // else somebody else will\n\t\tc.tellLoop()\n\t}\n", ""}},
 	{"a worker that leaves wakes the loop only if it is the last", "", "crew", []string{"if c.workers == 0 || c.running == 0 && !c.left {", "if c.workers == 0 {"}},
 	{"the worker that rests is not woken", "", "crew", []string{"c.starting = true\n\t\tc.work.Signal()", "c.starting = true"}},
-	{"the feeder is not woken", "", "seq", []string{"f.waiting = false\n\t\tf.places.Signal()", "f.waiting = false"}},
+	{"the feeder is not woken", "", "seq", []string{"f.waiting = false\n\tf.places.Signal()", "f.waiting = false"}},
 	{"the end of a task does not wake the feeder", "", "crew", []string{"delete(c.inFlight, w.n)\n\t}\n\tc.tellFeeder()", "delete(c.inFlight, w.n)\n\t}"}},
 	{"taking a task does not wake the feeder", "", "crew", []string{"c.tellFeeder() // who waits if", "// who waits if"}},
 	{"reading a result does not wake the feeder", "", "loop", []string{"launch := ok && c.addWorker()\n\tc.tellFeeder()", "launch := ok && c.addWorker()"}},
