@@ -894,7 +894,7 @@ func TestQueueSecondLoop(t *testing.T) {
 		defer cancel()
 		for range q.AsCompleted(t.Context()) {
 			before := heapInUse()
-			for range 10_000 {
+			for range 3000 {
 				requireBusy(t, func() { arrivals(q.AsCompleted(ctx)) })
 			}
 			require.Less(t, heapInUse()-before, 100<<10)

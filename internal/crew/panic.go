@@ -80,6 +80,8 @@ func (c *Crew[K, T]) report(r *recovered) {
 	}
 	err := c.panics.err
 	c.stopped = true
+	// Nobody is woken here: the loop and the feeder learn of it when the task or
+	// the sequence has ended, or, with Detach, from contextEnded.
 	c.mu.Unlock()
 	c.cancel(err)
 }
