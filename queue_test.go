@@ -561,11 +561,12 @@ func TestQueueKeeps(t *testing.T) {
 				require.Equal(t, 19, q.Len())
 				got := arrivals(q.AsCompleted(t.Context()))
 				require.Len(t, got, 19)
-				early := slices.Sorted(slices.Values(keysOf(got)[:2+3]))
-				require.Equal(t, []int{1, 2, 3, 4, 5}, early, "they come first")
+				early := keysOf(got)[:2+3]
+				require.Subset(t, []int{0, 1, 2, 3, 4, 5}, early, "they come first") // the loop had one of 0 and 1
 				for _, r := range got {
 					require.Equal(t, arrival{r.key, r.key, nil, 0}, r)
 				}
+				require.Len(t, slices.Compact(slices.Sorted(slices.Values(keysOf(got)))), 19)
 				require.EqualValues(t, 20, c.started.Load())
 			})
 		})
