@@ -53,9 +53,10 @@ type feeder[K, T any] struct {
 	waiting bool // the goroutine waits for a free place
 	places  cond // for that
 
-	asked int           // how often tellEarly had a choice since it read the clock
-	timed time.Duration // when it read the clock
-	long  bool          // what it then found: handfuls take long
+	madeWay int           // workers that make way for the goroutine
+	asked   int           // how often tellEarly had a choice since it read the clock
+	timed   time.Duration // when it read the clock
+	long    bool          // what it then found: handfuls take long
 
 	caught *recovered // how the sequence has ended without returning; the goroutine's own
 }
@@ -213,7 +214,7 @@ func (f *feeder[K, T]) tell() {
 // it has done so. It reads the clock once in several handfuls, because that
 // costs as much as a fifth of a task that does nothing.
 func (f *feeder[K, T]) tellEarly() bool {
-	if !f.waiting || f.count > 1 || !f.free() {
+	if !f.waiting || f.count > 1 || !f.free() || f.madeWay == mostMakeWay {
 		return false
 	}
 	if f.asked == 0 {
@@ -232,6 +233,10 @@ func (f *feeder[K, T]) wake() {
 	f.waiting = false
 	f.places.Signal()
 }
+
+// mostMakeWay is how many workers make way at once. On a core that always has
+// something else to run, they wait long, and others are launched in their place.
+const mostMakeWay = 4
 
 // short is how long a handful of tasks takes that are so small that making way
 // for the feeder would cost more than it gains.
