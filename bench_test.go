@@ -154,11 +154,7 @@ func BenchmarkQueueGrows(b *testing.B) {
 // perfect division over the cores.
 func BenchmarkMicrosecond(b *testing.B) {
 	const n = 10_000
-	rounds := calibrate(time.Microsecond)
-	tasks := list(n, func(context.Context) (int, error) {
-		sink.Store(int64(compute(rounds)))
-		return 1, nil
-	})
+	tasks := list(n, computing(time.Microsecond))
 	bench(b, n, "hand", func() int { return sum(split(b.Context(), tasks), nil) })
 	bench(b, n, "await", func() int { return count(await.AsCompleted(b.Context(), tasks)) })
 	bench(b, n, "Gather", func() int { return sum(await.Gather(b.Context(), tasks)) })
@@ -169,11 +165,7 @@ func BenchmarkMicrosecond(b *testing.B) {
 // over a goroutine that was woken.
 func BenchmarkAsCompletedSeqBusy(b *testing.B) {
 	const n = 2000
-	rounds := calibrate(10 * time.Microsecond)
-	tasks := repeat(n, func(context.Context) (int, error) {
-		sink.Store(int64(compute(rounds)))
-		return 1, nil
-	})
+	tasks := repeat(n, computing(10*time.Microsecond))
 	bench(b, n, "hand", func() int { return fed(b.Context(), tasks, 8) })
 	bench(b, n, "await", func() int { return count(await.AsCompletedSeq(b.Context(), tasks, await.Limit(8))) })
 }
@@ -329,6 +321,15 @@ func tree(i, n int, add func(int, await.Task[int])) (int, await.Task[int]) {
 		for child := 2*i + 1; child <= 2*i+2 && child < n; child++ {
 			add(tree(child, n, add))
 		}
+		return 1, nil
+	}
+}
+
+// computing is a task that computes for d.
+func computing(d time.Duration) await.Task[int] {
+	rounds := calibrate(d)
+	return func(context.Context) (int, error) {
+		sink.Store(int64(compute(rounds)))
 		return 1, nil
 	}
 }

@@ -2175,9 +2175,8 @@ func TestAsCompletedBackpressure(t *testing.T) {
 				gates[i] = gate
 				tasks[i] = func(context.Context) (int, error) { <-gate; done.Add(1); return 0, nil }
 			}
-			open := func(gate, upTo int) {
-				close(gates[gate])
-				for done.Load() < int64(upTo) {
+			waitFor := func(ended int64) {
+				for done.Load() < ended {
 					runtime.Gosched()
 				}
 			}
@@ -2195,14 +2194,14 @@ func TestAsCompletedBackpressure(t *testing.T) {
 			for range w.loop(t, t.Context(), tasks, await.Limit(1), await.Buffer(n)) {
 				switch yielded++; yielded {
 				case 1:
-					for done.Load() < burst {
-						runtime.Gosched()
-					}
+					waitFor(burst)
 				case burst / 2:
-					open(burst, 2*burst)
+					close(gates[burst])
+					waitFor(2 * burst)
 				case burst + burst/2:
 					if more > 0 {
-						open(2*burst, 2*burst+more)
+						close(gates[2*burst])
+						waitFor(2*burst + int64(more))
 					}
 				case n - 1:
 					close(gates[n-1])
