@@ -1,25 +1,21 @@
 package crew
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // Queue has tasks that are added while others run. It outlives its runs: what
 // one has not started, and the results that its loop has not read, are there
 // for the next.
 type Queue[K, T any] struct {
-	mu    mutex         // guards the queue, and its run
-	tasks []entry[K, T] // that have not started, from first on
-	first int           // the entries before are empty
-	kept  []Item[K, T]  // results that no loop has read, while there is no run
-	run   *Crew[K, T]   // of the loop that ranges over the queue; nil if none
+	mu    mutex             // guards the queue, and its run
+	tasks fifo[entry[K, T]] // that have not started
+	kept  []Item[K, T]      // results that no loop has read, while there is no run
+	run   *Crew[K, T]       // of the loop that ranges over the queue; nil if none
 }
 
 // Add puts a task at the end of the queue.
 func (q *Queue[K, T]) Add(key K, task Task[T]) {
 	q.mu.Lock()
-	q.tasks = append(q.tasks, entry[K, T]{key, task})
+	q.tasks.put(entry[K, T]{key, task})
 	run := q.run
 	launch := run != nil && run.addWorker()
 	q.mu.Unlock()
@@ -32,7 +28,7 @@ func (q *Queue[K, T]) Add(key K, task Task[T]) {
 func (q *Queue[K, T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := len(q.tasks) - q.first + len(q.kept)
+	n := q.tasks.count + len(q.kept)
 	if q.run != nil {
 		n += q.run.unread
 	}
@@ -67,20 +63,10 @@ func OfQueue[K, T any](ctx context.Context, config *Config, q *Queue[K, T]) *Cre
 // queued is a queue as the source of a run.
 type queued[K, T any] struct{ *Queue[K, T] }
 
-func (q queued[K, T]) more() bool { return q.first < len(q.tasks) }
+func (q queued[K, T]) more() bool { return q.tasks.count > 0 }
 
 func (q queued[K, T]) take() (key K, task Task[T]) {
-	e := q.tasks[q.first]
-	q.tasks[q.first] = entry[K, T]{}
-	q.first++
-	if 2*q.first >= len(q.tasks) { // moves no more entries than were taken since the last time
-		left := copy(q.tasks, q.tasks[q.first:])
-		clear(q.tasks[left:])
-		q.tasks, q.first = q.tasks[:left], 0
-		if cap(q.tasks) > large && left < cap(q.tasks)/4 {
-			q.tasks = slices.Clone(q.tasks) // gives back the memory of a burst
-		}
-	}
+	e := q.tasks.take()
 	return e.key, e.task
 }
 

@@ -56,7 +56,7 @@ var mutants = []mutant{
 	{"the end of a task is counted, and its result put later", "", "crew", []string{"default:\n\t\tc.store(w.n, w.item)", "default:\n\t\tc.mu.Unlock()\n\t\tc.mu.Lock()\n\t\tc.store(w.n, w.item)"}},
 	{"Stop looks only once", "", "stop", []string{"for c.outstanding() {", "if c.outstanding() {"}},
 	{"Gather looks only once", "", "slots", []string{"for c.workers > 0 {", "if c.workers > 0 {"}},
-	{"Add looks before it adds", "", "queue", []string{"q.tasks = append(q.tasks, entry[K, T]{key, task})\n\trun := q.run\n\tlaunch := run != nil && run.addWorker()", "run := q.run\n\tlaunch := run != nil && run.addWorker()\n\tq.tasks = append(q.tasks, entry[K, T]{key, task})"}},
+	{"Add looks before it adds", "", "queue", []string{"q.tasks.put(entry[K, T]{key, task})\n\trun := q.run\n\tlaunch := run != nil && run.addWorker()", "run := q.run\n\tlaunch := run != nil && run.addWorker()\n\tq.tasks.put(entry[K, T]{key, task})"}},
 	{"the results of a queue are kept after the run was taken off", "", "stop", []string{"c.queue.kept = unread // for its next loop", "c.mu.Unlock()\n\t\t\tc.mu.Lock()\n\t\t\tc.queue.kept = unread"}},
 
 	// Workers.
