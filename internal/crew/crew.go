@@ -278,7 +278,7 @@ func (c *Crew[K, T]) take(w *worker[K, T]) (task Task[T], ok bool) {
 				return nil, false
 			}
 			c.rest()
-		case c.feeder != nil && c.feeder.tellEarly():
+		case c.feeder != nil && c.feeder.waiting && c.feeder.tellEarly():
 			c.makeWay()
 		case c.config.Limiter != nil && !c.acquire(w):
 			c.leave()
@@ -319,7 +319,11 @@ func (c *Crew[K, T]) mayOpen() bool {
 // launch one, without the lock. Whoever brings a task or makes room calls it.
 func (c *Crew[K, T]) addWorker() (launch bool) {
 	assertLocked(c.mu)
-	if c.starting || !c.open() || c.ended() {
+	if c.starting || !c.open() {
+		return false
+	}
+	if c.ended() {
+		c.endFeeder()
 		return false
 	}
 	if c.resting > 0 {
@@ -393,6 +397,7 @@ func (c *Crew[K, T]) acquire(w *worker[K, T]) bool {
 func (c *Crew[K, T]) leave() {
 	assertLocked(c.mu)
 	c.workers--
+	c.endFeeder()
 	if c.workers == 0 || c.running == 0 && !c.left { // else somebody else will
 		c.tellLoop()
 	}
@@ -408,8 +413,18 @@ func (c *Crew[K, T]) tellLoop() {
 
 // tellFeeder wakes the feeder if it waits for what is now the case.
 func (c *Crew[K, T]) tellFeeder() {
-	if c.feeder != nil {
+	if c.feeder != nil && c.feeder.waiting {
 		c.feeder.tell()
+	}
+}
+
+// endFeeder wakes the feeder if it waits and nothing starts anymore. It is called
+// wherever a task that was handed over loses the worker that was on its way. (At
+// the end of each task it would be simpler, but to ask the context there takes a
+// twentieth of the time of a small one.)
+func (c *Crew[K, T]) endFeeder() {
+	if c.feeder != nil && c.feeder.waiting && c.ended() {
+		c.feeder.wake()
 	}
 }
 

@@ -136,29 +136,27 @@ func (f *feeder[K, T]) begin() bool {
 
 // offer hands a task over, and waits until there is a place for the next one.
 // It reports whether to go on.
-func (f *feeder[K, T]) offer(key K, task Task[T]) bool {
+func (f *feeder[K, T]) offer(key K, task Task[T]) (goOn bool) {
 	c := f.crew
 	c.askParent()
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	f.inStep = false
-	if f.unwanted() {
-		return false
+	wanted := !f.unwanted()
+	if wanted && task != nil {
+		f.hand(entry[K, T]{key, task})
+		if c.addWorker() {
+			c.mu.Unlock()
+			spawn(c.body)
+			c.mu.Lock()
+		}
+		goOn = f.wait() && !f.unwanted()
 	}
-	if task == nil {
-		c.mu.Unlock()
+	f.inStep = goOn
+	c.mu.Unlock()
+	if wanted && task == nil {
 		c.report(&recovered{of: OfSequence, value: c.config.Errors.NilTask(key), stack: debug.Stack()})
-		c.mu.Lock()
-		return false
 	}
-	f.hand(entry[K, T]{key, task})
-	if c.addWorker() {
-		c.mu.Unlock()
-		spawn(c.body)
-		c.mu.Lock()
-	}
-	f.inStep = f.wait() && !f.unwanted()
-	return f.inStep
+	return goOn
 }
 
 // unwanted reports whether no result is to come of what the sequence offers.
@@ -200,21 +198,21 @@ func (f *feeder[K, T]) free() bool {
 	return f.count < f.room && c.running+f.count < c.config.Limit && c.unread+f.count < c.most
 }
 
-// tell wakes the feeder if it waits, and need not wait any longer. While tasks
-// that it has handed over wait for their workers, which are on their way, it
-// is left to sleep: so it brings several tasks each time it wakes.
+// tell wakes the feeder, which waits, if it need not wait any longer. While
+// tasks that it has handed over wait for their workers, which are on their way,
+// it is left to sleep: so it brings several tasks each time it wakes.
 func (f *feeder[K, T]) tell() {
-	if f.waiting && (f.crew.ended() || f.count == 0 && f.free()) {
+	if f.count == 0 && f.free() {
 		f.wake()
 	}
 }
 
-// tellEarly wakes the feeder before the last task of a handful is taken, if a
+// tellEarly wakes the feeder, which waits, before the last task of a handful is taken, if a
 // worker should then make way for it: if handfuls take long. It reports whether
 // it has done so. It reads the clock once in several handfuls, because that
 // costs as much as a fifth of a task that does nothing.
 func (f *feeder[K, T]) tellEarly() bool {
-	if !f.waiting || f.count > 1 || !f.free() || f.madeWay == mostMakeWay {
+	if f.count > 1 || !f.free() || f.madeWay == mostMakeWay {
 		return false
 	}
 	if f.asked == 0 {

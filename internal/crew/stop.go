@@ -31,7 +31,7 @@ func (c *Crew[K, T]) Stop() {
 	if c.resting > 0 {
 		c.work.Broadcast()
 	}
-	c.tellFeeder()
+	c.endFeeder()
 	for c.outstanding() {
 		c.reading = true
 		c.news.Wait()
@@ -156,7 +156,7 @@ func (c *Crew[K, T]) contextEnded() {
 	}
 	c.mu.Lock()
 	c.tellLoop()
-	c.tellFeeder()
+	c.endFeeder()
 	c.mu.Unlock()
 	c.callAll(OfOnCancel, c.config.OnCancel)
 }
