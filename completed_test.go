@@ -479,6 +479,12 @@ func rounds(n int) int {
 	return n
 }
 
+// page is a value large enough to be missed. A test that fails does not print
+// all of it.
+type page [1 << 16]byte
+
+func (*page) GoString() string { return "a page" }
+
 // underRace reports whether the race detector is on.
 func underRace() bool {
 	info, _ := debug.ReadBuildInfo()
@@ -1007,7 +1013,6 @@ func TestAsCompletedResults(t *testing.T) {
 	})
 
 	t.Run("one that was yielded is not kept", func(t *testing.T) {
-		type page [1 << 16]byte
 		for _, w := range waysOf[*page]() {
 			t.Run(w.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -3376,7 +3381,6 @@ func TestAsCompletedSeqDetach(t *testing.T) {
 	// The task that goes on for an hour keeps its call, but not what the others
 	// were about.
 	t.Run("no key of a task that has returned is kept", func(t *testing.T) {
-		type page [1 << 16]byte
 		takes := []time.Duration{time.Second, time.Hour, time.Minute, time.Minute}
 		for name, loop := range map[string]func(context.Context, iter.Seq2[*page, await.Task[int]], ...await.Option) iter.Seq2[*page, await.Result[int]]{
 			"AsCompletedSeq": await.AsCompletedSeq[*page, int],

@@ -589,7 +589,6 @@ func TestDetach(t *testing.T) {
 	t.Run("keeps no result in memory that the loop has left", func(t *testing.T) {
 		for _, opts := range [][]await.Option{nil, {await.Within(await.NewLimiter(4))}} {
 			synctest.Test(t, func(t *testing.T) {
-				type page [1 << 16]byte
 				var pages [2]weak.Pointer[page]
 				pageAfter := func(d time.Duration, i int) await.Task[*page] {
 					return func(context.Context) (*page, error) {
@@ -627,7 +626,6 @@ func TestDetach(t *testing.T) {
 	})
 	t.Run("keeps no value in memory that Settle has returned", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			type page [1 << 16]byte
 			var kept weak.Pointer[page]
 			await.Settle(endsAfter(t, time.Second), []await.Task[*page]{
 				func(context.Context) (*page, error) {
@@ -2295,7 +2293,6 @@ func TestWithinNested(t *testing.T) {
 	})
 	t.Run("keeps nothing of a call that has waited for the lent place", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			type page [1 << 16]byte
 			type key struct{}
 			var kept weak.Pointer[page]
 			l := await.NewLimiter(1)

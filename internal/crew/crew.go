@@ -366,12 +366,12 @@ func (c *Crew[K, T]) rest() {
 // Linux makes some 60. The worker must have no task yet, because it goes to the
 // end of the line of all that could run.
 func (c *Crew[K, T]) makeWay() {
-	c.feeder.madeWay++
+	c.feeder.makingWay++
 	c.mu.Unlock()
 	runtime.Gosched()
 	c.askParent()
 	c.mu.Lock()
-	c.feeder.madeWay--
+	c.feeder.makingWay--
 }
 
 // acquire waits for a permit for w, without the lock. It reports false if the

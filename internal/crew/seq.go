@@ -53,10 +53,10 @@ type feeder[K, T any] struct {
 	waiting bool // the goroutine waits for a free place
 	places  cond // for that
 
-	madeWay int           // workers that make way for the goroutine
-	asked   int           // how often tellEarly had a choice since it read the clock
-	timed   time.Duration // when it read the clock
-	long    bool          // what it then found: handfuls take long
+	makingWay int           // workers that make way for the goroutine
+	asked     int           // how often tellEarly had a choice since it read the clock
+	timed     time.Duration // when it read the clock
+	long      bool          // what it then found: handfuls take long
 
 	caught *recovered // how the sequence has ended without returning; the goroutine's own
 }
@@ -212,7 +212,7 @@ func (f *feeder[K, T]) tell() {
 // it has done so. It reads the clock once in several handfuls, because that
 // costs as much as a fifth of a task that does nothing.
 func (f *feeder[K, T]) tellEarly() bool {
-	if f.count > 1 || !f.free() || f.madeWay == mostMakeWay {
+	if f.count > 1 || !f.free() || f.makingWay == mostMakeWay {
 		return false
 	}
 	if f.asked == 0 {
