@@ -100,7 +100,9 @@ func (f *feeder[K, T]) feed() {
 		}
 		c.mu.Lock()
 		f.pulling = false
-		c.tellLoop()
+		if c.running == 0 && f.count == 0 || c.ended() { // else the end of a task does
+			c.tellLoop()
+		}
 		c.mu.Unlock()
 	}()
 	pprof.SetGoroutineLabels(c.ctx)
