@@ -3,7 +3,7 @@ package crew
 import "slices"
 
 // large is how many places an empty slice may keep: a larger one is given back
-// after a burst.
+// after a burst. The blocks of a fifo have at most as many.
 const large = 1 << 10
 
 // buffer has the results that wait for the loop, in finish order. Workers add

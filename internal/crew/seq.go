@@ -200,21 +200,30 @@ func (f *feeder[K, T]) free() bool {
 	return f.count < f.room && c.running+f.count < c.config.Limit && c.unread+f.count < c.most
 }
 
-// tell wakes the feeder, which waits, if it need not wait any longer. While
-// tasks that it has handed over wait for their workers, which are on their way,
-// it is left to sleep: so it brings several tasks each time it wakes.
+// tell wakes the feeder if it need not wait any longer. It is called only while
+// the feeder waits. While tasks that were handed over wait for their workers,
+// which are on their way, the feeder is left to sleep: so it brings several tasks
+// each time it wakes.
 func (f *feeder[K, T]) tell() {
 	if f.count == 0 && f.free() {
 		f.wake()
 	}
 }
 
-// tellEarly wakes the feeder, which waits, before the last task of a handful is taken, if a
-// worker should then make way for it: if handfuls take long. It reports whether
-// it has done so. It reads the clock once in several handfuls, because that
-// costs as much as a fifth of a task that does nothing.
+// tellEarly wakes the feeder before the last task of a handful is taken, if a
+// worker should then make way for it: if handfuls take long. It is called only
+// while the feeder waits, and reports whether it has woken it. It reads the clock
+// once in several handfuls, because that costs as much as a fifth of a task that
+// does nothing.
 func (f *feeder[K, T]) tellEarly() bool {
+	c := f.crew
 	if f.count > 1 || !f.free() || f.makingWay == mostMakeWay {
+		return false
+	}
+	if c.running+f.makingWay+1 >= c.config.Limit {
+		// Where goroutines compute on every core, a worker that makes way has its
+		// next turn after tens of milliseconds. So a place is left for one that
+		// does not.
 		return false
 	}
 	if f.asked == 0 {

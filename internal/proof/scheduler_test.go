@@ -3,12 +3,18 @@
 package proof_test
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ascompleted/await"
 	"github.com/stretchr/testify/require"
 )
 
@@ -28,6 +34,43 @@ func TestScheduler(t *testing.T) {
 		p.performForReal(t)
 		require.Empty(t, p.wrongs(), "%s: %v\n%v", s.name, s, &p.history)
 		hangs.Stop()
+	}
+}
+
+// Where goroutines compute on every core, each turn on a core is waited for tens
+// of milliseconds. A loop over a sequence must not need many more turns than one
+// over a list.
+func TestBusyCores(t *testing.T) {
+	if runtime.GOOS == "js" {
+		t.Skip("goroutines that compute are not interrupted there")
+	}
+	var busy sync.WaitGroup
+	var idle atomic.Bool
+	for range 2*runtime.GOMAXPROCS(0) + 2 {
+		busy.Go(func() {
+			for !idle.Load() {
+			}
+		})
+	}
+	defer busy.Wait()
+	defer idle.Store(true)
+
+	inputs := make([]int, 400)
+	task := func(_ context.Context, i int) (int, error) {
+		for start := time.Now(); time.Since(start) < 20*time.Microsecond; {
+		}
+		return i, nil
+	}
+	took := func(results iter.Seq2[int, await.Result[int]]) time.Duration {
+		start := time.Now()
+		for range results {
+		}
+		return time.Since(start)
+	}
+	for _, limit := range []int{2, 4, 8} {
+		list := took(await.AsCompleted(t.Context(), await.Tasks(inputs, task), await.Limit(limit)))
+		sequence := took(await.AsCompletedSeq(t.Context(), await.TaskSeq(slices.Values(inputs), task), await.Limit(limit)))
+		require.Less(t, sequence, 20*list+time.Second, "limit %d", limit)
 	}
 }
 
