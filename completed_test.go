@@ -3902,34 +3902,16 @@ func TestAsCompletedSeqThreads(t *testing.T) {
 	})
 }
 
-// ownLabels returns the profiler labels of the goroutine that calls it, as a
-// goroutine profile shows them.
-func ownLabels(t *testing.T) string {
-	t.Helper()
-	var profile strings.Builder
-	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
-		t.Error(err)
-	}
-	for record := range strings.SplitSeq(profile.String(), "\n\n") {
-		if strings.Contains(record, "await_test.ownLabels+") {
-			return record
-		}
-	}
-	t.Error("this goroutine is not in the profile")
-	return ""
-}
-
 func TestAsCompletedSeqLabels(t *testing.T) {
 	runSeqsForReal(t, "tasks have those of the call's context, not those of the sequence", func(t *testing.T, w seqWay) {
 		for _, opts := range [][]await.Option{nil, {await.Limit(1)}, {await.Name("crawl")}} {
 			ctx := pprof.WithLabels(t.Context(), pprof.Labels("tenant", "north"))
 			records := make(chan string, 3)
-			task := func(context.Context) (int, error) { records <- ownLabels(t); return 0, nil }
+			task := func(context.Context) (int, error) { records <- ownRecord(t); return 0, nil }
 			s := seqOf(tasktest.Copies(3, task)...)
 			s.step = func(int) {
 				pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("sequence", "stray")))
 			}
-			opts = append(opts, await.Within(await.NewLimiter(1))) // so that a profile has one task
 			require.Len(t, arrivals(w.loop(ctx, s.tasks, opts...)), 3)
 			for range 3 {
 				record := <-records
@@ -3943,7 +3925,7 @@ func TestAsCompletedSeqLabels(t *testing.T) {
 		pprof.SetGoroutineLabels(pprof.WithLabels(t.Context(), pprof.Labels("caller", "stray")))
 		record := ""
 		s := seqOf()
-		s.step = func(int) { record = ownLabels(t) }
+		s.step = func(int) { record = ownRecord(t) }
 		require.Empty(t, arrivals(w.loop(pprof.WithLabels(t.Context(), pprof.Labels("tenant", "north")), s.tasks)))
 		require.NotContains(t, record, "stray")
 		require.Contains(t, record, `"tenant":"north"`)

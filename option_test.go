@@ -795,17 +795,19 @@ func TestName(t *testing.T) {
 				}
 			}
 		})
-		t.Run("or not: the labels of a sequence do not stick to workers, "+name, func(t *testing.T) {
-			for _, r := range await.AsCompletedSeq(t.Context(), func(yield func(int, await.Task[string]) bool) {
-				pprof.Do(t.Context(), pprof.Labels("sequence", "sticky"), func(context.Context) {
-					for i := 0; i < 10 && yield(i, func(context.Context) (string, error) { return ownRecord(t), nil }); i++ {
-					}
-				})
-			}, opts...) {
-				require.NotContains(t, r.Value, "sticky")
-			}
-		})
 	}
+	runDoorsForReal(t, "or not: the labels of a goroutine that cancels do not stick to OnCancel's", func(t *testing.T, d door) {
+		for _, opts := range [][]await.Option{nil, {await.Name("crawl")}} {
+			ctx, cancel := context.WithCancel(tenant(t))
+			record := ""
+			d.run(t, ctx, []await.Task[int]{func(context.Context) (int, error) {
+				pprof.Do(t.Context(), pprof.Labels("cancels", "sticky"), func(context.Context) { cancel() })
+				return 0, nil
+			}}, append(opts, await.OnCancel(func() { record = ownRecord(t) }))...)
+			require.NotContains(t, record, "sticky")
+			require.Contains(t, record, `"tenant":"north"`)
+		}
+	})
 }
 
 // startTrace skips the test if go test itself is tracing.

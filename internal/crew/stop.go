@@ -151,9 +151,7 @@ func (c *Crew[K, T]) contextEnded() {
 		c.tellLoop()
 		c.mu.Unlock()
 	}()
-	if c.labels {
-		pprof.SetGoroutineLabels(c.ctx)
-	}
+	pprof.SetGoroutineLabels(c.ctx) // this goroutine was launched by the one that canceled
 	c.mu.Lock()
 	c.tellLoop()
 	c.endFeeder()
