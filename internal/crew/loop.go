@@ -42,7 +42,6 @@ func (c *Crew[K, T]) next() (item Item[K, T], ok bool) {
 			c.stopped = true // what a queue gets from now on is for its next loop
 			break
 		}
-		c.tellFeeder()
 		c.reading = true
 		c.news.Wait()
 	}
@@ -93,14 +92,9 @@ func (c *Crew[K, T]) unstarted(key K) Item[K, T] {
 }
 
 // cause returns why the context of the tasks has ended, and the error of the
-// caller's context, or that of the tasks' if only that has ended. It is
-// called without the lock, as askParent is.
+// caller's context. If that has not ended, neither is seen: the call returns the
+// error that has ended it, or panics. It is called without the lock, as
+// askParent is.
 func (c *Crew[K, T]) cause() (cause, err error) {
-	if err = c.parent.Err(); err == nil {
-		err = c.ctx.Err()
-	}
-	if cause = context.Cause(c.ctx); cause == nil { // a worker is about to cancel, because its task has failed
-		return c.config.Errors.Stopped, c.config.Errors.Stopped
-	}
-	return cause, err
+	return context.Cause(c.ctx), c.parent.Err()
 }
