@@ -419,10 +419,10 @@ func (c *Crew[K, T]) tellFeeder() {
 }
 
 // endFeeder wakes the feeder if it waits and nothing starts anymore. It is called
-// wherever a worker leaves or is not launched for that reason, so that no task
-// that was handed over waits in vain for one. (At the end of each task it would be
-// simpler, but to ask the context there takes a twentieth of the time of a small
-// one.)
+// wherever a worker leaves, or is not launched for that reason: so no task that
+// was handed over waits for a worker in vain, and the feeder for no place. (At the
+// end of each task it would be simpler, but to ask the context there takes a
+// twentieth of the time of a small one.)
 func (c *Crew[K, T]) endFeeder() {
 	if c.feeder != nil && c.feeder.waiting && c.ended() {
 		c.feeder.wake()

@@ -20,6 +20,8 @@
 //   - TestNest: random nests of calls within one limiter.
 //   - TestScheduler: scenarios on the real scheduler, where nothing can be
 //     predicted but some things must never happen.
+//   - TestBusyCores: a loop over a sequence where other goroutines compute on
+//     every core.
 //   - TestSoak: calls of every kind at once, nested, for a while. No value is
 //     lost, no memory and no goroutine stays.
 //   - TestLeak: the runtime finds no goroutine that is blocked forever. It needs
@@ -34,7 +36,7 @@
 // limit and buffer are exact, tasks that wait for each other run at once,
 // nothing runs afterwards, nothing waits forever. Package explorer says how. It
 // takes the place of locks, atomics, contexts and goroutines, so it cannot see
-// data races. TestMutants breaks the engine in some seventy ways, each of which
+// data races. TestMutants breaks the engine in some eighty ways, each of which
 // TestExplore has to find.
 //
 //	go test -tags explore ./internal/proof
