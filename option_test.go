@@ -800,8 +800,8 @@ func TestName(t *testing.T) {
 		for _, opts := range [][]await.Option{nil, {await.Name("crawl")}} {
 			ctx, cancel := context.WithCancel(tenant(t))
 			record := ""
-			d.run(t, ctx, []await.Task[int]{func(context.Context) (int, error) {
-				pprof.Do(t.Context(), pprof.Labels("cancels", "sticky"), func(context.Context) { cancel() })
+			d.run(t, ctx, []await.Task[int]{func(ctx context.Context) (int, error) {
+				pprof.Do(ctx, pprof.Labels("cancels", "sticky"), func(context.Context) { cancel() })
 				return 0, nil
 			}}, append(opts, await.OnCancel(func() { record = ownRecord(t) }))...)
 			require.NotContains(t, record, "sticky")
