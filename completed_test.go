@@ -3904,7 +3904,7 @@ func TestAsCompletedSeqThreads(t *testing.T) {
 
 func TestAsCompletedSeqLabels(t *testing.T) {
 	runSeqsForReal(t, "tasks have those of the call's context, not those of the sequence", func(t *testing.T, w seqWay) {
-		for _, opts := range [][]await.Option{nil, {await.Limit(1)}, {await.Name("crawl")}} {
+		for _, opts := range [][]await.Option{nil, {await.Limit(1)}, {await.Limit(4)}, {await.Name("crawl")}, {await.Within(await.NewLimiter(1))}} {
 			ctx := pprof.WithLabels(t.Context(), pprof.Labels("tenant", "north"))
 			records := make(chan string, 3)
 			task := func(context.Context) (int, error) { records <- ownRecord(t); return 0, nil }

@@ -2,8 +2,8 @@ package crew
 
 // fifo has items that are taken in the order in which they were put. They stand
 // in blocks, so they stay where they are when more come, and a burst's memory
-// goes with its blocks, but for the last. (One slice that grows takes half of the time of a queue
-// of 100,000 small tasks.)
+// goes with its blocks, but for the last. (One slice that grows takes half of
+// the time of a queue of 100,000 small tasks.)
 type fifo[I any] struct {
 	first, last *block[I] // nil before the first put
 	next        int       // the place in first to take from
