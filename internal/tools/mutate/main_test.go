@@ -143,7 +143,8 @@ func TestATestThatHangsHasFailed(t *testing.T) {
 	require.Equal(t, timedOut, how(fmt.Appendf(nil, out, "3s", "0s"), 10*time.Second))
 	require.Equal(t, killed, how(fmt.Appendf(nil, "--- FAIL: TestFirst (0s)\n"+out, "3s", "0s"), 10*time.Second))
 	require.Equal(t, killed, how(fmt.Appendf(nil, out, "41s", "1s"), 2*time.Minute))
-	require.Equal(t, killed, how([]byte("panic: test timed out after 10s\n\ngoroutine 1 [running]:\n"), 10*time.Second), "an example")
+	require.Equal(t, killed, how([]byte("panic: test timed out after 10s\n\ngoroutine 1 [chan receive]:\ntesting.runExample({{0x1, 0x2}})\n"), 10*time.Second), "an example")
+	require.Equal(t, timedOut, how([]byte("panic: test timed out after 10s\n\ngoroutine 1 [running]:\n"), 10*time.Second), "subtests in parallel")
 }
 
 func TestAnEntryThatFitsNoMutantIsShown(t *testing.T) {
