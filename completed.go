@@ -241,7 +241,7 @@ func InOrderSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts
 }
 
 // loop is the loop over the results of a run.
-func loop[K, T any](run *crew.Crew[K, T], yield func(K, Result[T]) bool) {
+func loop[K, T any](run crew.Run[K, T], yield func(K, Result[T]) bool) {
 	defer run.Stop()
 	run.Start()
 	for {

@@ -1,10 +1,9 @@
 package crew
 
-import "slices"
-
-// large is how many places an empty slice may keep: a larger one is given back
-// after a burst. The blocks of a fifo have at most as many.
-const large = 1 << 10
+import (
+	"slices"
+	"unsafe"
+)
 
 // buffer has the results that wait for the loop, in finish order. Workers add
 // to it under the lock. The loop takes over all that is there at once, and
@@ -13,21 +12,24 @@ type buffer[I any] struct {
 	results []I // added, and not taken over; guarded by the lock
 	batch   []I // taken over; the loop's own, as is next
 	next    int // the place in batch to read
+}
 
-	// fixed is set if there is room for all: in results, and in one more slice
-	// for rest results when that is full. Neither moves, and batch is what the
-	// loop has seen of the one that it reads: so the loop may clear what it has
-	// read while workers add behind that.
-	fixed bool
-	rest  int
-	first []I // the slice that the loop reads, if workers add to the other
+// few is how many results the two slices have room for at first. They are made
+// on the caller's goroutine: that of a worker has a small stack, which an
+// allocation outgrows now and then, when the runtime has to look for memory.
+const few = 8
+
+// init makes room for few results, unless they are large.
+func (b *buffer[I]) init() {
+	var one I
+	if unsafe.Sizeof(one) <= 64 {
+		both := make([]I, 2*few)
+		b.results, b.batch = both[:0:few], both[few:few]
+	}
 }
 
 // put adds a result.
 func (b *buffer[I]) put(item I) {
-	if b.rest > 0 && len(b.results) == cap(b.results) {
-		b.first, b.results = b.results, make([]I, 0, b.rest)
-	}
 	b.results = append(b.results, item)
 }
 
@@ -43,10 +45,6 @@ func (b *buffer[I]) read() (item I, ok bool) {
 
 // refill takes over what is there, when all that was taken over is read.
 func (b *buffer[I]) refill() {
-	if b.fixed {
-		b.see()
-		return
-	}
 	spare := b.batch[:0]
 	if cap(spare) > large && len(b.results) < cap(spare)/4 {
 		spare = nil
@@ -57,22 +55,8 @@ func (b *buffer[I]) refill() {
 	}
 }
 
-// see is refill if the buffer is fixed.
-func (b *buffer[I]) see() {
-	if b.first != nil && b.next == len(b.first) {
-		b.first, b.next = nil, 0
-	}
-	b.batch = b.results
-	if b.first != nil {
-		b.batch = b.first
-	}
-}
-
 // unread returns all that was not read.
 func (b *buffer[I]) unread() []I {
-	if b.fixed {
-		return slices.Concat(b.first, b.results)[b.next:]
-	}
 	return slices.Concat(b.batch[b.next:], b.results)
 }
 
@@ -90,11 +74,13 @@ type slot[I any] struct {
 	put  int // the position in the order of putting, from 1; 0 if it is empty
 }
 
+func newWindow[I any]() *window[I] { return &window[I]{slots: make([]slot[I], few)} }
+
 func (w *window[I]) at(n int) *slot[I] { return &w.slots[n&(len(w.slots)-1)] }
 
 // put adds the result with number n.
 func (w *window[I]) put(n int, item I) {
-	size := max(len(w.slots), 8)
+	size := len(w.slots)
 	for n-w.head >= size {
 		size *= 2
 	}
@@ -107,7 +93,7 @@ func (w *window[I]) put(n int, item I) {
 }
 
 // ready reports whether the next result is there.
-func (w *window[I]) ready() bool { return len(w.slots) > 0 && w.at(w.head).put > 0 }
+func (w *window[I]) ready() bool { return w.at(w.head).put > 0 }
 
 // read returns the next result, if it is there.
 func (w *window[I]) read() (item I, ok bool) {

@@ -51,3 +51,23 @@ const (
 	OfOnCancel
 	OfOnDiscard
 )
+
+// most is how many of n tasks may be taken and not yet read by the loop;
+// Unlimited if there is room for all their results. n is Unlimited if it is not
+// known.
+func (c *Config) most(n int) int {
+	limit, buffer := c.Limit, c.Buffer
+	if limit == Unlimited && c.Limiter != nil {
+		limit = c.Limiter.N
+	}
+	if buffer == Unset {
+		buffer = n
+		if n == Unlimited {
+			buffer = limit
+		}
+	}
+	if buffer < n-limit { // else limit + buffer is no bound, or more than Unlimited
+		return limit + buffer
+	}
+	return Unlimited
+}

@@ -1,13 +1,11 @@
 package crew
 
 import (
-	"context"
 	"maps"
 	"slices"
 )
 
-// Next blocks until there is a result for the loop. ok is false when there are
-// no more, or when there is a panic to raise; then Stop is to be called.
+// Next is that of Run.
 func (c *Crew[K, T]) Next() (item Item[K, T], ok bool) {
 	if !c.locked && c.window == nil && !c.panicked.Load() {
 		if item, ok = c.buffer.read(); ok {
@@ -36,14 +34,14 @@ func (c *Crew[K, T]) next() (item Item[K, T], ok bool) {
 			if more {
 				if item.Key, ok = c.source.drop(); ok {
 					c.mu.Unlock()
-					return c.unstarted(item.Key), true
+					item.Err = c.unstarted()
+					return item, true
 				}
 			}
 			c.stopped = true // what a queue gets from now on is for its next loop
 			break
 		}
-		c.reading = true
-		c.news.Wait()
+		c.awaitNews()
 	}
 	launch := ok && c.addWorker()
 	c.tellFeeder()
@@ -81,20 +79,4 @@ func (c *Crew[K, T]) desert(err error) {
 		c.store(n, Item[K, T]{Key: c.inFlight[n], Err: err})
 	}
 	c.inFlight = nil
-}
-
-// unstarted is the result of a task that never ran.
-func (c *Crew[K, T]) unstarted(key K) Item[K, T] {
-	if c.notStarted == nil {
-		c.notStarted = c.config.Errors.NotStarted(c.cause())
-	}
-	return Item[K, T]{Key: key, Err: c.notStarted}
-}
-
-// cause returns why the context of the tasks has ended, and the error of the
-// caller's context. If that has not ended, neither is seen: the call returns the
-// error that has ended it, or panics. It is called without the lock, as
-// askParent is.
-func (c *Crew[K, T]) cause() (cause, err error) {
-	return context.Cause(c.ctx), c.parent.Err()
 }

@@ -63,43 +63,66 @@ func (p *panics) all(errors *Errors) error {
 // report stops the run because of a panic, which Stop will raise. If the call
 // has returned, which only Detach makes possible, it panics: the program
 // crashes, as for a panic in any goroutine.
-func (c *Crew[K, T]) report(r *recovered) {
-	c.mu.Lock()
-	if c.gone {
-		c.mu.Unlock()
-		if r.of == OfSequence && r.value == any(c.config.Errors.Goexit) { // it has ended its goroutine, and nothing else
+func (r *run) report(p *recovered) {
+	r.mu.Lock()
+	if r.gone {
+		r.mu.Unlock()
+		if p.of == OfSequence && p.value == any(r.config.Errors.Goexit) { // it has ended its goroutine, and nothing else
 			return
 		}
-		panic(r.err(c.config.Errors))
+		panic(p.err(r.config.Errors))
 	}
-	if c.panics == nil {
-		c.panics = &panics{first: r, err: r.err(c.config.Errors)}
-		c.panicked.Store(true)
+	if r.panics == nil {
+		r.panics = &panics{first: p, err: p.err(r.config.Errors)}
+		r.panicked.Store(true)
 	} else {
-		c.panics.add(r)
+		r.panics.add(p)
 	}
-	err := c.panics.err
-	c.stopped = true
+	err := r.panics.err
+	r.stopped = true
 	// Nobody is woken here: the loop and the feeder learn of it when the task or
-	// the sequence has ended, or, with Detach, from contextEnded.
-	c.mu.Unlock()
-	c.cancel(err)
+	// the sequence has ended (a list's loop when all workers have left), or, with
+	// Detach, from contextEnded.
+	r.mu.Unlock()
+	r.cancel(err)
 }
 
 // callAll calls functions of the user's in their order, and keeps the first of
 // their panics. If one of them calls runtime.Goexit, the rest is called before
 // the goroutine ends.
-func (c *Crew[K, T]) callAll(of Origin, fs []func()) {
+func (r *run) callAll(of Origin, fs []func()) {
 	for _, f := range slices.Backward(fs) {
-		defer c.guard(of, f) //nolint:gocritic,revive // deferred calls go on after a runtime.Goexit
+		defer r.guard(of, f) //nolint:gocritic,revive // deferred calls go on after a runtime.Goexit
 	}
 }
 
-func (c *Crew[K, T]) guard(of Origin, f func()) {
+func (r *run) guard(of Origin, f func()) {
 	defer func() {
-		if v := recover(); v != nil && c.late == nil {
-			c.late = &recovered{of: of, value: v, stack: debug.Stack()}
+		if v := recover(); v != nil && r.late == nil {
+			r.late = &recovered{of: of, value: v, stack: debug.Stack()}
 		}
 	}()
 	f()
+}
+
+// raise raises what has panicked, but for the body of the loop.
+func (r *run) raise() {
+	switch {
+	case r.panics != nil:
+		if r.late != nil {
+			r.panics.add(r.late)
+		}
+		panic(r.panics.all(r.config.Errors))
+	case r.late != nil:
+		panic(r.late.err(r.config.Errors))
+	}
+}
+
+// bodyFirst raises v, the panic of the loop's body, if there is one, in place of a
+// late one. Stop itself has to recover it, because it is what the loop defers.
+func (r *run) bodyFirst(v any) {
+	if v != nil {
+		r.late = nil
+		panic(v)
+	}
 }

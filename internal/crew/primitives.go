@@ -44,3 +44,8 @@ func now() time.Duration { return time.Since(epoch) }
 var epoch = time.Now()
 
 const handfuls = 8 // that a feeder hands over between two looks at the clock
+
+// large is how many places an empty slice may keep: a larger one is given back
+// after a burst. The blocks of a fifo have at most as many, and so has the first
+// slice of a list's places.
+const large = 1 << 10

@@ -40,3 +40,5 @@ func now() time.Duration { return time.Duration(clock.Add(int64(time.Hour))) }
 var clock atomic.Int64
 
 const handfuls = 1
+
+const large = 1

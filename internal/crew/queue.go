@@ -42,15 +42,16 @@ func OfQueue[K, T any](ctx context.Context, config *Config, q *Queue[K, T]) *Cre
 	r.mu = &q.mu
 	r.queue = q
 	r.labels = true // Add launches workers, and so does code of the user's
-	r.init(ctx, config, queued[K, T]{q})
-	r.bound(Unlimited)
+	r.init(ctx, config, queued[K, T]{q}, Unlimited, false)
 	r.locked = true // for Len
 	q.mu.Lock()
 	busy := q.run != nil
 	if !busy {
 		q.run = r
-		r.buffer.results, r.unread = q.kept, len(q.kept)
-		q.kept = nil
+		if q.kept != nil {
+			r.buffer.results, r.unread = q.kept, len(q.kept)
+			q.kept = nil
+		}
 	}
 	q.mu.Unlock()
 	if busy {

@@ -20,14 +20,11 @@ func OfSeq[K, T any](ctx context.Context, config *Config, tasks iter.Seq2[K, Tas
 	if config.Limiter != nil {
 		f.room = 1 // more would wait for their permits
 	}
+	f.ring = make([]entry[K, T], f.room)
 	r.labels = true // the feeder launches workers, and runs code of the user's
-	r.init(ctx, config, f)
+	r.init(ctx, config, f, Unlimited, inOrder)
 	f.places.L = r.mu
 	r.Crew.feeder = f
-	r.bound(Unlimited)
-	if inOrder {
-		r.window = new(window[Item[K, T]])
-	}
 	return &r.Crew
 }
 
@@ -169,9 +166,6 @@ func (f *feeder[K, T]) unwanted() bool {
 
 // hand puts a task at the end of the ring.
 func (f *feeder[K, T]) hand(e entry[K, T]) {
-	if f.ring == nil {
-		f.ring = make([]entry[K, T], f.room)
-	}
 	i := f.first + f.count
 	if i >= len(f.ring) {
 		i -= len(f.ring)

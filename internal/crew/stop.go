@@ -2,13 +2,10 @@ package crew
 
 import (
 	"runtime/debug"
-	"runtime/pprof"
 	"slices"
 )
 
-// Stop ends the run: it cancels what still runs, waits for it (with Detach it
-// does not), and raises what has panicked. The loop defers it, so that it also
-// runs when the body panics or calls runtime.Goexit.
+// Stop is that of Run.
 func (c *Crew[K, T]) Stop() {
 	defer c.raise() // also if a function of OnDiscard calls runtime.Goexit
 	unwatched := c.unwatch != nil && c.config.OnCancel == nil && c.unwatch()
@@ -17,13 +14,7 @@ func (c *Crew[K, T]) Stop() {
 		c.watching = false
 	}
 	c.left, c.stopped = true, true
-	cause := c.config.Errors.Stopped
-	switch { // a worker may be about to cancel with one of these
-	case c.panics != nil:
-		cause = c.panics.err
-	case c.failed != nil:
-		cause = c.failed
-	}
+	cause := c.endCause()
 	c.mu.Unlock()
 	c.cancel(cause)
 
@@ -33,8 +24,7 @@ func (c *Crew[K, T]) Stop() {
 	}
 	c.endFeeder()
 	for c.outstanding() {
-		c.reading = true
-		c.news.Wait()
+		c.awaitNews()
 	}
 	unread := c.end()
 	c.mu.Unlock()
@@ -44,23 +34,7 @@ func (c *Crew[K, T]) Stop() {
 		c.discardAll(unread)
 	}
 	if c.late != nil && c.panics == nil {
-		if v := recover(); v != nil { //nolint:revive // Stop is deferred
-			c.late = nil // the body's own panic comes first
-			panic(v)
-		}
-	}
-}
-
-// raise raises what has panicked, but for the body of the loop.
-func (c *Crew[K, T]) raise() {
-	switch {
-	case c.panics != nil:
-		if c.late != nil {
-			c.panics.add(c.late)
-		}
-		panic(c.panics.all(c.config.Errors))
-	case c.late != nil:
-		panic(c.late.err(c.config.Errors))
+		c.bodyFirst(recover()) //nolint:revive // Stop is deferred
 	}
 }
 
@@ -134,27 +108,4 @@ func (c *Crew[K, T]) discardLate(value T) {
 	for _, f := range slices.Backward(c.config.OnDiscard) {
 		defer f.(func(T))(value) //nolint:gocritic,revive // they are few
 	}
-}
-
-// watch has a goroutine of the run follow the end of the context: it wakes the
-// loop, which may wait where nothing runs, and calls the functions of OnCancel.
-// Stop waits for it.
-func (c *Crew[K, T]) watch() {
-	c.watching = true
-	c.unwatch = afterFunc(c.ctx, c.contextEnded)
-}
-
-func (c *Crew[K, T]) contextEnded() {
-	defer func() {
-		c.mu.Lock()
-		c.watching = false
-		c.tellLoop()
-		c.mu.Unlock()
-	}()
-	pprof.SetGoroutineLabels(c.ctx) // this goroutine was launched by the one that canceled
-	c.mu.Lock()
-	c.tellLoop()
-	c.endFeeder()
-	c.mu.Unlock()
-	c.callAll(OfOnCancel, c.config.OnCancel)
 }

@@ -43,3 +43,12 @@ func (t *traced) end(ctx context.Context, name string) {
 		call.task.End()
 	}
 }
+
+// traceTask returns the context of task n while an execution trace is on, and
+// the region as which the trace shows it.
+func (r *run) traceTask(n int) (context.Context, *trace.Region) {
+	ctx := r.traced.begin(r.ctx, r.config.Name)
+	region := trace.StartRegion(ctx, "await.task")
+	trace.Logf(ctx, "task", "%d", n)
+	return ctx, region
+}

@@ -14,12 +14,24 @@ type worker[K, T any] struct {
 	permit *permit    // that its task holds in a limiter
 
 	started bool // it has made its first step
-	busy    bool // its task has not returned
 	failed  bool // its task has stopped the run: it has to cancel
 	discard bool // nobody reads the value of its task
 
-	caught *recovered // how its task has ended without returning
+	exit
+}
+
+// exit is what a worker keeps for the case that its task does not return.
+type exit struct {
+	busy   bool       // the task has not returned
+	caught *recovered // how it has ended
 	panics bool       // by a panic, not by runtime.Goexit
+}
+
+// catch is deferred around the tasks of a worker.
+func (e *exit) catch() {
+	if e.busy {
+		e.caught = &recovered{value: recover(), stack: debug.Stack()}
+	}
 }
 
 // serve is what a goroutine of the crew runs: task after task, until there is
@@ -42,19 +54,9 @@ func (c *Crew[K, T]) serve() {
 // runTasks runs tasks until there is none, or one panics or calls
 // runtime.Goexit. One deferred call guards them all.
 func (c *Crew[K, T]) runTasks(w *worker[K, T]) {
-	defer func() {
-		if w.busy {
-			w.caught = &recovered{value: recover(), stack: debug.Stack()}
-		}
-	}()
+	defer w.catch()
 	for {
-		var task Task[T]
-		var ok bool
-		if c.slots == nil {
-			task, ok = c.step(w)
-		} else {
-			task, ok = c.stepSlots(w)
-		}
+		task, ok := c.step(w)
 		if !ok {
 			return
 		}
@@ -73,9 +75,9 @@ func (c *Crew[K, T]) runTasks(w *worker[K, T]) {
 func (c *Crew[K, T]) runSpecial(w *worker[K, T], task Task[T]) (T, error) {
 	ctx := c.ctx
 	if trace.IsEnabled() {
-		ctx = c.traced.begin(ctx, c.config.Name)
-		defer trace.StartRegion(ctx, "await.task").End()
-		trace.Logf(ctx, "task", "%d", w.n)
+		var region *trace.Region
+		ctx, region = c.traceTask(w.n)
+		defer region.End()
 	}
 	if w.permit != nil {
 		ctx = context.WithValue(ctx, permitKey{c.config.Limiter}, w.permit)
@@ -86,26 +88,9 @@ func (c *Crew[K, T]) runSpecial(w *worker[K, T], task Task[T]) (T, error) {
 // broken deals with a task that has not returned. Its worker leaves, and
 // another one goes on in its place.
 func (c *Crew[K, T]) broken(w *worker[K, T]) {
-	w.caught.key = w.item.Key
-	if c.slots != nil {
-		w.caught.key = w.n
-	}
-	raise := false
-	switch {
-	case !w.panics && w.caught.value == nil: // else it has panicked on its way out, which does not stop the exit
-		w.item.Err = c.config.Errors.Goexit
-	case c.config.Recover:
-		w.item.Err = w.caught.err(c.config.Errors)
-	default:
-		c.report(w.caught)
-		raise = true
-	}
-	if c.slots != nil {
-		c.brokenSlot(w)
-		return
-	}
+	w.item.Err = c.exited(&w.exit, w.item.Key)
 	c.mu.Lock()
-	if raise {
+	if w.item.Err == nil {
 		c.taskEnded(w)
 		if !c.deserted { // else it has another result
 			c.unread--
@@ -122,4 +107,18 @@ func (c *Crew[K, T]) broken(w *worker[K, T]) {
 	if launch {
 		spawn(c.body)
 	}
+}
+
+// exited returns the error of a task that has not returned. If the call raises
+// its panic, that is reported, and there is no error.
+func (r *run) exited(e *exit, key any) error {
+	e.caught.key = key
+	switch {
+	case !e.panics && e.caught.value == nil: // else it has panicked on its way out, which does not stop the exit
+		return r.config.Errors.Goexit
+	case r.config.Recover:
+		return e.caught.err(r.config.Errors)
+	}
+	r.report(e.caught)
+	return nil
 }

@@ -29,7 +29,7 @@ type mutant struct {
 
 var mutants = []mutant{
 	// Wake-ups.
-	{"the loop is not woken", "", "crew", []string{"c.reading = false\n\t\tc.news.Signal()", "c.reading = false"}},
+	{"the loop is not woken", "", "run", []string{"r.reading = false\n\t\tr.news.Signal()", "r.reading = false"}},
 	{"a result does not wake the loop", "", "crew", []string{"if !c.left && (c.window == nil || c.window.ready()) {\n\t\tc.tellLoop()\n\t}\n", ""}},
 	{"a result in input order wakes the loop only at the end", "", "crew", []string{"c.window == nil || c.window.ready())", "c.window == nil || c.running == 0)"}},
 	{"the last worker does not wake the loop", "", "crew", []string{"if c.workers == 0 || c.running == 0 && !c.left { // else somebody else will\n\t\tc.tellLoop()\n\t}\n", ""}},
@@ -48,17 +48,21 @@ var mutants = []mutant{
 	{"the feeder does not ask the caller's context", "", "seq", []string{"c.askParent()\n\tc.mu.Lock()\n\tf.inStep = false", "c.mu.Lock()\n\tf.inStep = false"}},
 	{"the end of the feeder does not wake the loop", "", "seq", []string{"// else the end of a task does\n\t\t\tc.tellLoop()", "// else the end of a task does"}},
 	{"the end of the feeder wakes the loop only if it was not cut short", "", "seq", []string{"f.count == 0 || c.ended() {", "f.count == 0 {"}},
-	{"the end of OnCancel does not wake the loop", "", "stop", []string{"c.watching = false\n\t\tc.tellLoop()", "c.watching = false"}},
-	{"the end of the context does not wake the loop", "the end of OnCancel wakes it a moment later", "stop", []string{"c.mu.Lock()\n\tc.tellLoop()\n\tc.endFeeder()", "c.mu.Lock()\n\tc.endFeeder()"}},
-	{"the last worker of a Gather does not wake the caller", "", "slots", []string{"if c.workers == 0 {\n\t\tc.tellLoop()\n\t}\n", ""}},
+	{"the end of OnCancel does not wake the loop", "", "run", []string{"r.watching = false\n\t\tr.tellLoop()", "r.watching = false"}},
+	{"the end of the context does not wake the loop", "the end of OnCancel wakes it a moment later", "crew", []string{"c.tellLoop()\n\t\t\tc.endFeeder()", "c.endFeeder()"}},
+	{"the last worker of a list does not wake the caller", "", "list", []string{"if l.workers == 0 {\n\t\tl.tellLoop()\n\t}\n", ""}},
+	{"a result of a list does not wake the loop", "", "list", []string{"if l.awaited.Load() == int64(i)+1 {", "if l.awaited.Load() < int64(i)-1 {"}},
 
 	// Looks and waits that are not one step.
-	{"the loop looks, unlocks, and waits", "", "loop", []string{"c.reading = true\n\t\tc.news.Wait()", "c.mu.Unlock()\n\t\tc.mu.Lock()\n\t\tc.reading = true\n\t\tc.news.Wait()"}},
+	{"the loop looks, unlocks, and waits", "", "loop", []string{"c.awaitNews()", "c.mu.Unlock()\n\t\tc.mu.Lock()\n\t\tc.awaitNews()"}},
 	{"a worker looks, unlocks, and rests", "", "crew", []string{"c.resting++\n\tc.work.Wait()", "c.mu.Unlock()\n\tc.mu.Lock()\n\tc.resting++\n\tc.work.Wait()"}},
 	{"the feeder looks, unlocks, and waits", "", "seq", []string{"f.waiting = true\n\t\tf.places.Wait()", "c.mu.Unlock()\n\t\tc.mu.Lock()\n\t\tf.waiting = true\n\t\tf.places.Wait()"}},
 	{"the end of a task is counted, and its result put later", "", "crew", []string{"default:\n\t\tc.store(w.n, w.item)", "default:\n\t\tc.mu.Unlock()\n\t\tc.mu.Lock()\n\t\tc.store(w.n, w.item)"}},
 	{"Stop looks only once", "", "stop", []string{"for c.outstanding() {", "if c.outstanding() {"}},
-	{"Gather looks only once", "", "slots", []string{"for c.workers > 0 {", "if c.workers > 0 {"}},
+	{"Gather looks only once", "", "gather", []string{"for l.workers > 0 {", "if l.workers > 0 {"}},
+	{"the loop over a list looks, and then says for what it waits", "", "list", []string{"l.awaited.Store(int64(l.read) + 1)\n\t\tp = l.places.ready(l.read) // after the store: see put", "p = l.places.ready(l.read)\n\t\tl.awaited.Store(int64(l.read) + 1)"}},
+	{"the loop over a list looks, unlocks, and waits", "", "list", []string{"l.awaitNews()\n\t}\n\tl.mu.Unlock()\n\treturn p, ok", "l.mu.Unlock()\n\t\tl.mu.Lock()\n\t\tl.awaitNews()\n\t}\n\tl.mu.Unlock()\n\treturn p, ok"}},
+	{"a place is ready before its result is there", "a schedule is changed only where goroutines synchronize; the race detector sees it", "places", []string{"at.value, at.err = value, err\n\tat.index.Store(int64(n) + 1)", "at.index.Store(int64(n) + 1)\n\tat.value, at.err = value, err"}},
 	{"Add looks before it adds", "", "queue", []string{"q.tasks.put(entry[K, T]{key, task})\n\trun := q.run\n\tlaunch := run != nil && run.addWorker()", "run := q.run\n\tlaunch := run != nil && run.addWorker()\n\tq.tasks.put(entry[K, T]{key, task})"}},
 	{"the results of a queue are kept after the run was taken off", "", "stop", []string{"c.queue.kept = unread // for its next loop", "c.mu.Unlock()\n\t\t\tc.mu.Lock()\n\t\t\tc.queue.kept = unread"}},
 
@@ -67,17 +71,20 @@ var mutants = []mutant{
 	{"a worker that has rested stays starting", "", "crew", []string{"c.work.Wait()\n\tc.starting = false", "c.work.Wait()"}},
 	{"a worker does not see to the next one", "", "crew", []string{"launch := ok && c.addWorker()\n\tc.mu.Unlock()", "launch := false\n\tc.mu.Unlock()"}},
 	{"one worker above the limit", "", "crew", []string{"if c.workers == c.config.Limit {", "if c.workers > c.config.Limit {"}},
-	{"a Gather has one worker above the limit", "", "slots", []string{"s.full.Store(c.workers == c.config.Limit)", "s.full.Store(c.workers > c.config.Limit)"}},
-	{"a worker of a Gather is not counted in the step that looks", "", "slots", []string{"launch := !s.full.Load()\n\tif launch {", "launch := !s.full.Load()\n\tc.mu.Unlock()\n\tc.mu.Lock()\n\tif launch {"}},
-	{"a Gather stays full", "", "slots", []string{"s.full.Store(c.workers == c.config.Limit)", ""}},
+	{"a list has one worker above the limit", "", "list", []string{"l.full.Store(l.workers == l.config.Limit)", "l.full.Store(l.workers > l.config.Limit)"}},
+	{"a worker of a list is not counted in the step that looks", "", "list", []string{"launch := !l.full.Load()\n\tif launch {", "launch := !l.full.Load()\n\tl.mu.Unlock()\n\tl.mu.Lock()\n\tif launch {"}},
+	{"a list stays full", "", "list", []string{"l.full.Store(l.workers == l.config.Limit)", ""}},
 	{"a worker that has panicked is not counted off", "", "worker", []string{"c.leave()\n\tlaunch := c.addWorker()", "launch := c.addWorker()"}},
 	{"nobody goes on in place of a worker that exits", "", "worker", []string{"launch := c.addWorker()", "launch := false"}},
-	{"nobody goes on in place of a worker of a Gather", "", "slots", []string{"nobody reads it\n\tspawn(c.body)", "nobody reads it"}},
-	{"a task that panics stays running", "", "worker", []string{"if raise {\n\t\tc.taskEnded(w)\n", "if raise {\n"}},
+	{"nobody goes on in place of a worker of a list", "", "list", []string{"l.put(w.n, none, err)\n\t}\n\tspawn(l.body)", "l.put(w.n, none, err)\n\t}"}},
+	{"a task that panics stays running", "", "worker", []string{"if w.item.Err == nil {\n\t\tc.taskEnded(w)\n", "if w.item.Err == nil {\n"}},
 	{"a task that was left behind and panics counts twice", "", "worker", []string{"if !c.deserted { // else", "if true { // else"}},
 	{"Stop does not wait for workers", "", "stop", []string{"return c.watching || pulling || c.workers > 0", "return c.watching || pulling"}},
 	{"Stop does not wait for the sequence", "", "stop", []string{"return c.watching || pulling || c.workers > 0", "return c.watching || c.workers > 0"}},
 	{"Stop does not wait for OnCancel", "", "stop", []string{"return c.watching || pulling || c.workers > 0", "return pulling || c.workers > 0"}},
+	{"the end of a list does not wait for workers", "", "list", []string{"for l.workers > 0 || l.watching {", "for l.watching {"}},
+	{"the end of a list does not wait for OnCancel", "", "list", []string{"for l.workers > 0 || l.watching {", "for l.workers > 0 {"}},
+	{"the rest of the places is made twice", "", "places", []string{"if p.rest == nil {", "if true {"}},
 	{"a detached Stop waits for the sequence", "", "stop", []string{"return c.watching || pulling && !c.feeder.inStep", "return c.watching || pulling"}},
 
 	// Room and ends.
@@ -86,23 +93,26 @@ var mutants = []mutant{
 	{"the feeder pulls ahead of the limit", "", "seq", []string{"&& c.running+f.count < c.config.Limit", ""}},
 	{"room in the buffer starts nobody", "", "loop", []string{"launch := ok && c.addWorker()", "launch := false"}},
 	{"a result is not counted as read", "", "loop", []string{"c.unread--\n", ""}},
-	{"a stopped run goes on", "", "crew", []string{"return c.stopped || c.ctx.Err() != nil", "return c.ctx.Err() != nil"}},
+	{"a stopped run goes on", "", "run", []string{"return r.stopped || r.ctx.Err() != nil", "return r.ctx.Err() != nil"}},
 	{"a loop over a queue that has ended starts what comes too late", "", "loop", []string{"c.stopped = true // what a queue gets from now on is for its next loop\n", ""}},
-	{"the end of the context stops nobody", "", "crew", []string{"return c.stopped || c.ctx.Err() != nil", "return c.stopped"}},
+	{"the end of the context stops nobody", "", "run", []string{"return r.stopped || r.ctx.Err() != nil", "return r.stopped"}},
+	{"the end of the context stops no list", "", "list", []string{"if l.ctx.Err() == nil {", "if true {"}},
 	{"the caller's context is not asked", "", "crew", []string{"c.askParent()\n\tc.mu.Lock()\n\tif !w.started {", "c.mu.Lock()\n\tif !w.started {"}},
+	{"the caller's context is not asked by a list", "", "list", []string{"l.askParent()\n", ""}},
 	{"the caller's context is not asked after a rest", "", "crew", []string{"c.starting = false\n\tc.mu.Unlock()\n\tc.askParent()\n\tc.mu.Lock()", "c.starting = false"}},
 	{"the loop ends while tasks run", "", "loop", []string{"return c.deserted || c.running == 0 &&", "return c.deserted || true &&"}},
+	{"the loop over a list ends while tasks run", "", "list", []string{"p != nil || l.workers == 0", "p != nil || l.ctx.Err() != nil"}},
 	{"the loop ends before the sequence", "", "loop", []string{"c.running == 0 && (c.feeder == nil || !c.feeder.pulling)", "c.running == 0"}},
 	{"the sequence goes on after the loop", "", "seq", []string{"return c.left || c.panics", "return c.panics"}},
 	{"the sequence is not asked for one task more", "", "seq", []string{"return f.count == 0 || !c.ended()\n", "return !c.ended()\n"}},
 	{"the sequence is asked for one task more in any case", "", "seq", []string{"return f.count == 0 || !c.ended()\n", "return true\n"}},
 
 	// Panics, errors, and values that nobody reads.
-	{"a panic does not cancel", "", "panic", []string{"c.mu.Unlock()\n\tc.cancel(err)", "c.mu.Unlock()\n\t_ = err"}},
-	{"a panic is raised only when all is read", "", "panic", []string{"c.panicked.Store(true)\n", ""}},
-	{"Stop cancels with its own cause", "", "stop", []string{"case c.panics != nil:\n\t\tcause = c.panics.err\n", ""}},
-	{"a failed task of a Gather does not cancel", "", "slots", []string{"c.mu.Unlock()\n\t\tc.cancel(c.failed)\n\t}\n\tw.item", "c.mu.Unlock()\n\t}\n\tw.item"}},
-	{"the last error of a Gather counts", "", "crew", []string{"if c.failed == nil {\n", "if true {\n"}},
+	{"a panic does not cancel", "", "panic", []string{"r.mu.Unlock()\n\tr.cancel(err)", "r.mu.Unlock()\n\t_ = err"}},
+	{"a panic is raised only when all is read", "", "panic", []string{"r.panicked.Store(true)\n", ""}},
+	{"Stop cancels with its own cause", "", "run", []string{"case r.panics != nil:\n\t\treturn r.panics.err\n", ""}},
+	{"a failed task of a Gather does not cancel", "", "list", []string{"l.mu.Unlock()\n\tl.cancel(l.failed)", "l.mu.Unlock()"}},
+	{"the last error of a Gather counts", "", "run", []string{"if r.failed == nil {\n", "if true {\n"}},
 	{"a permit is released before the others are canceled", "whoever gets it sees that the run is stopped", "crew", []string{"\tif w.failed {\n", "\tif w.permit != nil {\n\t\tw.permit.release()\n\t\tw.permit = nil\n\t}\n\tif w.failed {\n"}},
 	{"late results of a detached call reach the loop", "", "crew", []string{"case c.deserted:\n\t\tw.discard = w.item.Err == nil && c.config.OnDiscard != nil\n", ""}},
 	{"late values of a detached call are dropped", "", "crew", []string{"w.discard = w.item.Err == nil && c.config.OnDiscard != nil", "w.discard = false"}},
@@ -125,8 +135,9 @@ var mutants = []mutant{
 
 // deeper has mutants that take three preemptions, and the scenarios that find them.
 var deeper = map[string]string{
-	"a worker of a Gather is not counted in the step that looks": "Gather/limit_3",
-	"a permit that came with one that was lent is kept":          "Limiter/three_calls",
+	"a worker of a list is not counted in the step that looks":    "Gather/limit_3",
+	"the loop over a list looks, and then says for what it waits": "AsCompleted/the_last_of_two_waits",
+	"a permit that came with one that was lent is kept":           "Limiter/three_calls",
 }
 
 // TestMutants breaks the engine and expects that TestExplore finds it. Without

@@ -132,6 +132,7 @@ var calls = []call{
 	{name: "nothing", n: 0, buffer: unset},
 	{name: "one", n: 1, buffer: unset},
 	{name: "three", n: 3, buffer: unset, bare: true},
+	{name: "the last of two waits for the first body", n: 2, buffer: unset, do: map[int]how{1: read(1)}, bare: true},
 	{name: "three meet", n: 3, buffer: unset, do: all(meeting(3)), bare: true},
 	{name: "limit 1", n: 3, limit: 1, buffer: unset, bare: true},
 	{name: "limit 1, buffer 0", n: 3, limit: 1, body: slow(2), bare: true},
@@ -338,23 +339,26 @@ func (w *world) rest() {
 func scenarios() (all []scenario) {
 	for i := range calls {
 		c := &calls[i]
-		bare := *c
+		bare, hooked := *c, *c
 		bare.name += ", bare"
 		bare.bare = true
+		hooked.name += ", OnCancel"
+		hooked.hooksOnly = true
 		for _, d := range doors {
 			if c.only == "" || c.only == "Seq" && d.sequence {
+				list := !d.sequence && !d.queue
 				all = append(all, scenario{name: d.name + "/" + c.name, run: scenarioOf(c, d)})
-				if !c.bare && !c.needsHook && !d.ordered {
+				if !c.bare && !c.needsHook && (list || !d.ordered) {
 					all = append(all, scenario{name: d.name + "/" + bare.name, run: scenarioOf(&bare, d)})
+				}
+				if !c.bare && list {
+					all = append(all, scenario{name: d.name + "/" + hooked.name, run: scenarioOf(&hooked, d)})
 				}
 			}
 		}
 		if c.only == "Seq" || c.body != nil || c.pull != nil || c.buffer != unset {
 			continue
 		}
-		hooked := *c
-		hooked.name += ", OnCancel"
-		hooked.hooksOnly = true
 		all = append(all,
 			scenario{name: "Gather/" + c.name, run: func() { gather(c) }},
 			scenario{name: "Settle/" + c.name, run: func() { settle(c) }})

@@ -129,6 +129,14 @@ func meeting(begun int) how {
 	}
 }
 
+// read waits until the loop has so many results.
+func read(yielded int) how {
+	return func(_ context.Context, w *world, _ int) error {
+		w.until("read", func() bool { return w.yielded >= yielded })
+		return nil
+	}
+}
+
 // chained waits for the next task to begin, or for the end of the context.
 func chained(ctx context.Context, w *world, i int) error {
 	w.until("chain", func() bool { return w.ran[min(i+1, w.n-1)] > 0 || explorer.IsDone(ctx) })

@@ -74,6 +74,24 @@ func TestBusyCores(t *testing.T) {
 	}
 }
 
+// TestShortTasks has tasks that take no time, and results for which memory has to
+// be found on the way. No more goroutines may come to wait for that: some 10 to
+// 50 were seen, and thousands where workers could be launched meanwhile.
+func TestShortTasks(t *testing.T) {
+	var most atomic.Int64
+	tasks := await.Times(200_000, func(_ context.Context, i int) (value [32]int, err error) {
+		if i%8 == 0 {
+			most.Store(max(most.Load(), int64(runtime.NumGoroutine())))
+		}
+		return value, nil
+	})
+	for range 5 {
+		for range await.AsCompleted(t.Context(), tasks) {
+		}
+	}
+	require.Less(t, most.Load(), int64(500))
+}
+
 // performForReal performs the scenario outside of bubbles. It returns when
 // there are no more goroutines than before.
 func (p *performance) performForReal(t *testing.T) {
