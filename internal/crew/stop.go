@@ -34,7 +34,7 @@ func (c *Crew[K, T]) Stop() {
 		c.discardAll(unread)
 	}
 	if c.late != nil && c.panics == nil {
-		c.bodyFirst(recover()) //nolint:revive // Stop is deferred
+		c.bodyFirst(recover())
 	}
 }
 

@@ -30,7 +30,7 @@ type exit struct {
 // catch is deferred around the tasks of a worker.
 func (e *exit) catch() {
 	if e.busy {
-		e.caught = &recovered{value: recover(), stack: debug.Stack()}
+		e.caught = &recovered{value: recover(), stack: debug.Stack()} //nolint:revive // it is deferred
 	}
 }
 
