@@ -1017,15 +1017,16 @@ func TestAsCompletedResults(t *testing.T) {
 			t.Run(w.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var pages [4]weak.Pointer[page]
+					var errs [4]weak.Pointer[await.TaskError]
 					tasks := make([]await.Task[*page], len(pages))
 					for i := range tasks {
 						tasks[i] = func(context.Context) (*page, error) {
 							if i == 0 {
 								time.Sleep(time.Second) // in input order, the others wait for it
 							}
-							value := new(page)
-							pages[i] = weak.Make(value)
-							return value, nil
+							value, err := new(page), &await.TaskError{Err: tasktest.ErrBoom}
+							pages[i], errs[i] = weak.Make(value), weak.Make(err)
+							return value, err
 						}
 					}
 					last := -1
@@ -1033,7 +1034,8 @@ func TestAsCompletedResults(t *testing.T) {
 						synctest.Wait() // the others are there too
 						if last >= 0 {
 							runtime.GC()
-							assert.Nil(t, pages[last].Value(), "result %d is kept", last)
+							assert.Nil(t, pages[last].Value(), "the value of result %d is kept", last)
+							assert.Nil(t, errs[last].Value(), "the error of result %d is kept", last)
 						}
 						last = i
 					}

@@ -67,7 +67,7 @@ type Crew[K, T any] struct {
 	resting  int  // workers that wait for work
 	starting bool // a worker was launched or woken, and has not looked around yet
 	waiting  bool // a worker waits for its permit
-	left     bool // the loop has ended, and the run is about to
+	left     bool // the loop has ended, and nothing starts anymore
 	deserted bool // results no longer reach the loop
 
 	work cond // for the workers that rest
@@ -250,6 +250,9 @@ func (c *Crew[K, T]) take(w *worker[K, T]) (task Task[T], ok bool) {
 	c.leave()
 	return nil, false
 }
+
+// ended reports whether nothing starts anymore.
+func (c *Crew[K, T]) ended() bool { return c.left || c.ctx.Err() != nil }
 
 // open reports whether a worker can take a task now. One worker at a time waits
 // for a permit.

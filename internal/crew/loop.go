@@ -38,7 +38,7 @@ func (c *Crew[K, T]) next() (item Item[K, T], ok bool) {
 					return item, true
 				}
 			}
-			c.stopped = true // what a queue gets from now on is for its next loop
+			c.left = true // what a queue gets from now on is for its next loop
 			break
 		}
 		c.awaitNews()

@@ -79,7 +79,6 @@ func (r *run) report(p *recovered) {
 		r.panics.add(p)
 	}
 	err := r.panics.err
-	r.stopped = true
 	// Nobody is woken here: the loop and the feeder learn of it when the task or
 	// the sequence has ended (a list's loop when all workers have left), or, with
 	// Detach, from contextEnded.

@@ -45,7 +45,6 @@ type run struct {
 	workers  int   // launched, and have not left
 	reading  bool  // the caller waits for news
 	watching bool  // contextEnded is going to run, or does
-	stopped  bool  // nothing starts anymore; a list learns it from ctx
 	gone     bool  // the run has ended, and nobody will see a panic: with Detach
 }
 
@@ -63,9 +62,6 @@ func (r *run) init(ctx context.Context, config *Config) {
 	}
 }
 
-// ended reports whether nothing starts anymore.
-func (r *run) ended() bool { return r.stopped || r.ctx.Err() != nil }
-
 // askParent asks the caller's context whether it has ended, for contexts of
 // foreign types, which may tell their children late, and passes that on. It
 // is called without the lock: such a context is code of the user's.
@@ -78,14 +74,13 @@ func (r *run) askParent() {
 	}
 }
 
-// fail stops the run because task n has failed, unless it has failed before.
-// The caller then cancels, without the lock.
+// fail notes that task n has failed, if it is the first one. The caller then
+// cancels, without the lock, which stops the run.
 func (r *run) fail(n int, err error) {
 	assertLocked(r.mu)
 	if r.failed == nil {
 		r.failed = r.config.Errors.Failed(n, err)
 	}
-	r.stopped = true
 }
 
 // awaitNews waits until tellLoop wakes the caller.

@@ -13,15 +13,13 @@ func (c *Crew[K, T]) Stop() {
 	if unwatched {
 		c.watching = false
 	}
-	c.left, c.stopped = true, true
+	c.left = true
 	cause := c.endCause()
 	c.mu.Unlock()
 	c.cancel(cause)
 
 	c.mu.Lock()
-	if c.resting > 0 {
-		c.work.Broadcast()
-	}
+	c.work.Broadcast()
 	c.endFeeder()
 	for c.outstanding() {
 		c.awaitNews()

@@ -14,7 +14,7 @@ type worker[K, T any] struct {
 	permit *permit    // that its task holds in a limiter
 
 	started bool // it has made its first step
-	failed  bool // its task has stopped the run: it has to cancel
+	failed  bool // its task has failed the run: it has to cancel
 	discard bool // nobody reads the value of its task
 
 	exit
