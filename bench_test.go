@@ -265,6 +265,33 @@ func TestAllocationsDoNotGrowWithTheTasks(t *testing.T) {
 	}
 }
 
+// A call that returns a loop is inlined, so that neither its options nor the body
+// of the loop are allocated.
+func TestAllocationsOfOneTask(t *testing.T) {
+	if testing.CoverMode() != "" || os.Getenv("MUTANT") != "" { // see internal/tools/mutate
+		t.Skip("added code keeps functions from being inlined")
+	}
+	one, seq := list(1, empty), repeat(1, empty)
+	for _, c := range []struct {
+		name string
+		most int
+		call func()
+	}{
+		{"AsCompleted", 7, func() { count(await.AsCompleted(t.Context(), one, await.Limit(8))) }},
+		{"InOrder", 8, func() { count(await.InOrder(t.Context(), one, await.Limit(8))) }},
+		{"Gather", 7, func() { sum(await.Gather(t.Context(), one, await.Limit(8))) }},
+		{"AsCompletedSeq", 11, func() { count(await.AsCompletedSeq(t.Context(), seq, await.Limit(8))) }},
+		{"InOrderSeq", 12, func() { count(await.InOrderSeq(t.Context(), seq, await.Limit(8))) }},
+		{"Queue", 10, func() {
+			var q await.Queue[int, int]
+			q.Add(0, empty)
+			count(q.AsCompleted(t.Context(), await.Limit(8)))
+		}},
+	} {
+		require.LessOrEqual(t, allocations(c.call), c.most, c.name)
+	}
+}
+
 // allocations counts those of f, in the best of some rounds: the runtime now and
 // then makes goroutines anew that it could have used again.
 func allocations(f func()) int {

@@ -222,7 +222,8 @@ func InOrder[T any](ctx context.Context, tasks []Task[T], opts ...Option) iter.S
 //
 // AsCompletedSeq panics at once if ctx, the sequence or an option is nil.
 func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {
-	opts = checkSeq(ctx, tasks, opts)
+	checkSeq(tasks)
+	opts = checkOptions[T](ctx, opts)
 	return func(yield func(K, Result[T]) bool) {
 		loop(crew.OfSeq(ctx, settings(opts), tasks, false), yield)
 	}
@@ -234,7 +235,8 @@ func AsCompletedSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], 
 //
 // InOrderSeq panics at once if ctx, the sequence or an option is nil.
 func InOrderSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts ...Option) iter.Seq2[K, Result[T]] {
-	opts = checkSeq(ctx, tasks, opts)
+	checkSeq(tasks)
+	opts = checkOptions[T](ctx, opts)
 	return func(yield func(K, Result[T]) bool) {
 		loop(crew.OfSeq(ctx, settings(opts), tasks, true), yield)
 	}

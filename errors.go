@@ -171,38 +171,57 @@ func keyText(key any) string {
 	return text[:end] + "…"
 }
 
-// check panics if one of the arguments that most functions share is bad. It
-// returns a copy of opts: options are read at the call.
+// check panics if one of the arguments of a call on a list is bad. It returns a
+// copy of opts: options are read at the call.
 //
-// It is inlined, and so are AsCompleted and InOrder around it, because then the
-// body of the caller's loop need not be allocated. That is why it does not
-// format the texts itself.
+// It and the other checks are inlined, and so are the functions around them that
+// return a loop, because then the body of the caller's loop need not be allocated.
+// That leaves no room to format texts here, nor to call checkOptions from check.
 func check[T any](ctx context.Context, tasks []Task[T], opts []Option) []Option {
 	if ctx == nil {
-		panic("await: the context is nil")
+		panic(nilContext)
 	}
 	for i := range tasks {
 		if tasks[i] == nil {
 			panic(nilTask(i))
 		}
 	}
-	for i := range opts {
-		switch opts[i].(type) {
+	own := append([]Option(nil), opts...) // of which opts, the caller's, need not be allocated
+	for _, opt := range own {
+		switch opt.(type) {
 		case onDiscard[T]:
 		case nil, discarder:
-			panic(badOptions[T](opts))
+			panic(badOptions[T](own))
 		}
 	}
-	return append(opts[:0:0], opts...)
+	return own
 }
 
-// checkSeq is check for a sequence of tasks.
-func checkSeq[K, T any](ctx context.Context, tasks iter.Seq2[K, Task[T]], opts []Option) []Option {
+// checkOptions is check for a call on no list.
+func checkOptions[T any](ctx context.Context, opts []Option) []Option {
+	if ctx == nil {
+		panic(nilContext)
+	}
+	own := append([]Option(nil), opts...)
+	for _, opt := range own {
+		switch opt.(type) {
+		case onDiscard[T]:
+		case nil, discarder:
+			panic(badOptions[T](own))
+		}
+	}
+	return own
+}
+
+// checkSeq panics if the sequence is nil.
+func checkSeq[K, T any](tasks iter.Seq2[K, Task[T]]) {
 	if tasks == nil {
 		panic("await: the sequence of tasks is nil")
 	}
-	return check[T](ctx, nil, opts)
 }
+
+// nilContext is what a call panics with if the context is nil.
+const nilContext = "await: the context is nil"
 
 // nilTask is what a call panics with if the task with that index is nil.
 type nilTask int

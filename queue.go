@@ -52,7 +52,7 @@ func (q *Queue[K, T]) Len() int { return q.queue.Len() }
 // Only one loop may range over a queue at a time; the range statement of a
 // second one panics. AsCompleted panics at once if ctx or an option is nil.
 func (q *Queue[K, T]) AsCompleted(ctx context.Context, opts ...Option) iter.Seq2[K, Result[T]] {
-	opts = check[T](ctx, nil, opts)
+	opts = checkOptions[T](ctx, opts)
 	return func(yield func(K, Result[T]) bool) {
 		run := crew.OfQueue(ctx, settings(opts), &q.queue)
 		if run == nil {
