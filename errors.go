@@ -186,12 +186,12 @@ func check[T any](ctx context.Context, tasks []Task[T], opts []Option) []Option 
 			panic(nilTask(i))
 		}
 	}
-	own := append([]Option(nil), opts...) // of which opts, the caller's, need not be allocated
+	own := append([]Option(nil), opts...)
 	for _, opt := range own {
 		switch opt.(type) {
 		case onDiscard[T]:
 		case nil, discarder:
-			panic(badOptions[T](own))
+			panic(badOptions[T](own)) // of opts, every call would allocate the slice
 		}
 	}
 	return own
