@@ -265,8 +265,8 @@ func TestAllocationsDoNotGrowWithTheTasks(t *testing.T) {
 	}
 }
 
-// A call that returns a loop is inlined, so that neither its options nor the body
-// of the loop are allocated.
+// A call that returns a loop is inlined, so that the body of the loop is not
+// allocated. Nor is the slice of options that the caller passes.
 func TestAllocationsOfOneTask(t *testing.T) {
 	if testing.CoverMode() != "" || os.Getenv("MUTANT") != "" { // see internal/tools/mutate
 		t.Skip("added code keeps functions from being inlined")
